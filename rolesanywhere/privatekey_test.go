@@ -1,0 +1,240 @@
+package rolesanywhere
+
+import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rsa"
+	"crypto/x509/pkix"
+	"encoding/asn1"
+	"encoding/pem"
+	"errors"
+	"math/big"
+	"strings"
+	"testing"
+)
+
+const keysPassphrase = "correct horse"
+
+func TestParsePrivateKey_ReadsEveryFormat(t *testing.T) {
+	t.Parallel()
+	p256, err := ParsePrivateKey(readTestdata(t, "p256.key"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rsaKey, err := ParsePrivateKey(readTestdata(t, "rsa.key"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]crypto.Signer{
+		"pkcs1": rsaKey, "sec1": p256,
+		"pbkdf2-sha256-aes256": p256, "pbkdf2-sha1-aes128": p256, "pbkdf2-des3": p256, "scrypt": p256,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got, err := ParsePrivateKey(readTestdata(t, "keys/"+name+".pem"), []byte(keysPassphrase))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !want.Public().(interface{ Equal(crypto.PublicKey) bool }).Equal(got.Public()) {
+				t.Error("another key was read")
+			}
+		})
+	}
+	for _, curve := range []elliptic.Curve{elliptic.P384(), elliptic.P521()} {
+		got, err := ParsePrivateKey(pkcs8PEM(t, ecKey(t, curve)), nil)
+		if err != nil || got.(*ecdsa.PrivateKey).Curve != curve {
+			t.Errorf("%s: %v", curve.Params().Name, err)
+		}
+	}
+}
+
+type keyRefusal struct {
+	pem        []byte
+	passphrase string
+	want       error
+	says       string
+}
+
+func keyRefusals(t *testing.T) map[string]keyRefusal {
+	t.Helper()
+	p256 := readTestdata(t, "p256.key")
+	certificate := readTestdata(t, "p256.pem")
+	key := func(name string) []byte { return readTestdata(t, "keys/"+name+".pem") }
+	damaged := func(data []byte) []byte {
+		block, _ := pem.Decode(data)
+		block.Bytes = block.Bytes[:len(block.Bytes)-9]
+		return pem.EncodeToMemory(block)
+	}
+	join := func(parts ...[]byte) (all []byte) {
+		for _, p := range parts {
+			all = append(all, p...)
+		}
+		return all
+	}
+	return map[string]keyRefusal{
+		"nothing":              {nil, "", ErrInvalidPrivateKey, "no PEM block found"},
+		"too long":             {make([]byte, maxPEM+1), "", ErrInvalidPrivateKey, "at most"},
+		"certificate":          {certificate, "", ErrInvalidPrivateKey, "found a certificate in the private key's place"},
+		"key and certificate":  {join(p256, certificate), "", ErrInvalidPrivateKey, "found a certificate"},
+		"two keys":             {join(p256, p256), "", ErrInvalidPrivateKey, "found 2 PEM blocks"},
+		"trailing text":        {join(p256, []byte("garbage")), "", ErrInvalidPrivateKey, "follows the last PEM block"},
+		"cut short":            {p256[:len(p256)-30], "", ErrInvalidPrivateKey, "cut short"},
+		"escaped line breaks":  {[]byte(strings.ReplaceAll(string(p256), "\n", `\n`)), "", ErrInvalidPrivateKey, "line breaks"},
+		"parameters alone":     {encodePEM(ecParametersBlock, []byte{1}), "", ErrInvalidPrivateKey, "not a private key"},
+		"damaged PKCS#8":       {damaged(p256), "", ErrInvalidPrivateKey, "does not hold a valid key"},
+		"damaged PKCS#1":       {damaged(key("pkcs1")), "", ErrInvalidPrivateKey, "does not hold a valid key"},
+		"damaged SEC 1":        {encodePEM(sec1Block, []byte{0x30, 0}), "", ErrInvalidPrivateKey, "does not hold a valid key"},
+		"damaged encryption":   {damaged(key("scrypt")), keysPassphrase, ErrInvalidPrivateKey, "damaged"},
+		"passphrase missing":   {key("scrypt"), "", ErrPassphraseRequired, "needs its passphrase"},
+		"passphrase wrong":     {key("scrypt"), "wrong", ErrPassphraseIncorrect, "does not open"},
+		"passphrase wrong too": {key("pbkdf2-sha1-aes128"), "wrong", ErrPassphraseIncorrect, "does not open"},
+		"legacy encryption":    {key("legacy"), keysPassphrase, ErrUnsupportedKey, "openssl pkcs8 -topk8"},
+		"PBES1":                {key("pbes1"), keysPassphrase, ErrUnsupportedKey, "openssl pkcs8 -topk8"},
+		"HMAC-SHA-512":         {key("pbkdf2-sha512"), keysPassphrase, ErrUnsupportedKey, "SHA-256"},
+		"hostile iterations":   {key("pbkdf2-hostile"), keysPassphrase, ErrUnsupportedKey, "2000001 PBKDF2 iterations"},
+		"OpenSSH":              {key("openssh"), "", ErrUnsupportedKey, "ssh-keygen -p -m PKCS8"},
+		"Ed25519":              {key("ed25519"), "", ErrUnsupportedKey, "want RSA"},
+		"encrypted Ed25519":    {key("ed25519-encrypted"), keysPassphrase, ErrUnsupportedKey, "want RSA"},
+		"X25519":               {key("x25519"), "", ErrUnsupportedKey, "want RSA"},
+		"P-224":                {key("p224"), "", ErrUnsupportedKey, "P-256"},
+		"secp256k1":            {key("secp256k1"), "", ErrUnsupportedKey, "P-256"},
+		"secp256k1 SEC 1":      {key("secp256k1-sec1"), "", ErrUnsupportedKey, "P-256"},
+		"RSA of 1024 bits":     {key("rsa1024"), "", ErrUnsupportedKey, "RSA of 1024 bits"},
+	}
+}
+
+func TestParsePrivateKey_TellsWhatIsWrong(t *testing.T) {
+	t.Parallel()
+	for name, tt := range keyRefusals(t) {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got, err := ParsePrivateKey(tt.pem, []byte(tt.passphrase))
+			if got != nil || !errors.Is(err, tt.want) || !strings.Contains(err.Error(), tt.says) {
+				t.Errorf("key = %v, error = %v; want %v, saying %q", got != nil, err, tt.want, tt.says)
+			}
+		})
+	}
+}
+
+func TestParsePrivateKey_NeverQuotesTheText(t *testing.T) {
+	t.Parallel()
+	const canary = "CANARY"
+	for name, text := range map[string]string{
+		"text":        canary,
+		"header":      "-----BEGIN PRIVATE KEY-----\nX-Secret: CANARY\n\nAAAA\n-----END PRIVATE KEY-----\n",
+		"block type":  "-----BEGIN CANARY-----\nAAAA\n-----END CANARY-----\n",
+		"after block": string(readTestdata(t, "p256.key")) + canary,
+		"proc type":   "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: CANARY\n\nAAAA\n-----END RSA PRIVATE KEY-----\n",
+	} {
+		_, err := ParsePrivateKey([]byte(text), []byte(canary))
+		if err == nil || strings.Contains(err.Error(), canary) {
+			t.Errorf("%s: error = %v", name, err)
+		}
+		_, err = ParseCertificates([]byte(text))
+		if err == nil || strings.Contains(err.Error(), canary) {
+			t.Errorf("%s as certificate: error = %v", name, err)
+		}
+	}
+}
+
+func mustMarshal(t *testing.T, v any) asn1.RawValue {
+	t.Helper()
+	der, err := asn1.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return asn1.RawValue{FullBytes: der}
+}
+
+// encryptedKey builds an encrypted PKCS#8 block from parts that openssl would not write.
+func encryptedKey(t *testing.T, kdf, cipher pkix.AlgorithmIdentifier, data []byte) []byte {
+	t.Helper()
+	return encodePEM(encryptedBlock, mustMarshal(t, encryptedPrivateKeyInfo{
+		Algorithm: pkix.AlgorithmIdentifier{
+			Algorithm: oidPBES2, Parameters: mustMarshal(t, pbes2Params{kdf, cipher}),
+		},
+		Data: data,
+	}).FullBytes)
+}
+
+func TestParsePrivateKey_RefusesHostileEncryption(t *testing.T) {
+	t.Parallel()
+	algorithm := func(oid asn1.ObjectIdentifier, parameters any) pkix.AlgorithmIdentifier {
+		return pkix.AlgorithmIdentifier{Algorithm: oid, Parameters: mustMarshal(t, parameters)}
+	}
+	salt, iv, data := []byte("12345678"), make([]byte, 16), make([]byte, 32)
+	aes := algorithm(oidAES256CBC, iv)
+	pbkdf2 := algorithm(oidPBKDF2, pbkdf2Params{Salt: salt, Iterations: 1})
+	scrypt := func(n, r, p int) pkix.AlgorithmIdentifier {
+		return algorithm(oidScrypt, scryptParams{salt, n, r, p})
+	}
+	for name, tt := range map[string]struct {
+		kdf, cipher pkix.AlgorithmIdentifier
+		data        []byte
+		want        error
+	}{
+		"iterations":             {algorithm(oidPBKDF2, pbkdf2Params{Salt: salt, Iterations: 1 << 30}), aes, data, ErrUnsupportedKey},
+		"no iterations":          {algorithm(oidPBKDF2, pbkdf2Params{Salt: salt}), aes, data, ErrInvalidPrivateKey},
+		"negative iterations":    {algorithm(oidPBKDF2, pbkdf2Params{Salt: salt, Iterations: -1}), aes, data, ErrInvalidPrivateKey},
+		"other key length":       {algorithm(oidPBKDF2, pbkdf2Params{Salt: salt, Iterations: 1, KeyLength: 16}), aes, data, ErrInvalidPrivateKey},
+		"scrypt memory":          {scrypt(1<<20, 8, 1), aes, data, ErrUnsupportedKey},
+		"scrypt block size":      {scrypt(2, 1<<40, 1), aes, data, ErrUnsupportedKey},
+		"scrypt parallelism":     {scrypt(2, 8, 1<<40), aes, data, ErrUnsupportedKey},
+		"scrypt product":         {scrypt(1<<14, 8, 16), aes, data, ErrUnsupportedKey},
+		"scrypt overflow":        {scrypt(1<<62, 1<<62, 1<<62), aes, data, ErrUnsupportedKey},
+		"scrypt zero":            {scrypt(0, 8, 1), aes, data, ErrInvalidPrivateKey},
+		"scrypt not power of 2":  {scrypt(3, 8, 1), aes, data, ErrPassphraseIncorrect},
+		"unknown KDF":            {algorithm(oidRSA, 1), aes, data, ErrUnsupportedKey},
+		"unknown cipher":         {pbkdf2, algorithm(oidRSA, 1), data, ErrUnsupportedKey},
+		"short IV":               {pbkdf2, algorithm(oidAES256CBC, iv[:8]), data, ErrInvalidPrivateKey},
+		"no text":                {pbkdf2, aes, nil, ErrInvalidPrivateKey},
+		"text of half a block":   {pbkdf2, aes, data[:24], ErrInvalidPrivateKey},
+		"text that is no key":    {pbkdf2, aes, data, ErrPassphraseIncorrect},
+		"parameters of nonsense": {algorithm(oidPBKDF2, 1), aes, data, ErrInvalidPrivateKey},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got, err := ParsePrivateKey(encryptedKey(t, tt.kdf, tt.cipher, tt.data), []byte(keysPassphrase))
+			if got != nil || !errors.Is(err, tt.want) {
+				t.Errorf("error = %v, want %v", err, tt.want)
+			}
+		})
+	}
+}
+
+func TestParsePrivateKey_ReadsPBKDF2WithKeyLength(t *testing.T) {
+	t.Parallel()
+	block, _ := pem.Decode(readTestdata(t, "keys/pbkdf2-sha256-aes256.pem"))
+	var info encryptedPrivateKeyInfo
+	var params pbes2Params
+	var kdf pbkdf2Params
+	if _, err := asn1.Unmarshal(block.Bytes, &info); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := asn1.Unmarshal(info.Algorithm.Parameters.FullBytes, &params); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := asn1.Unmarshal(params.KDF.Parameters.FullBytes, &kdf); err != nil {
+		t.Fatal(err)
+	}
+	kdf.KeyLength = 32
+	params.KDF.Parameters = mustMarshal(t, kdf)
+	got, err := ParsePrivateKey(encryptedKey(t, params.KDF, params.Cipher, info.Data), []byte(keysPassphrase))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, ok := got.(*ecdsa.PrivateKey); !ok {
+		t.Errorf("key is a %T", got)
+	}
+}
+
+func TestCheckPublicKey_BoundsRSA(t *testing.T) {
+	t.Parallel()
+	for bits, want := range map[uint]error{2047: ErrUnsupportedKey, 2048: nil, 8192: nil, 8193: ErrUnsupportedKey} {
+		key := &rsa.PublicKey{N: new(big.Int).Lsh(big.NewInt(1), bits-1), E: 65537}
+		if err := checkPublicKey(key); !errors.Is(err, want) {
+			t.Errorf("%d bits: error = %v, want %v", bits, err, want)
+		}
+	}
+}
