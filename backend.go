@@ -1,0 +1,141 @@
+// Package s3conn is a Vault secrets engine that keeps S3 connections and hands out credentials for them: AWS access
+// keys as they are, or short-lived sessions of IAM Roles Anywhere.
+package s3conn
+
+import (
+	"context"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/vault/sdk/framework"
+	"github.com/hashicorp/vault/sdk/helper/locksutil"
+	"github.com/hashicorp/vault/sdk/logical"
+)
+
+// Version is what the plugin reports to Vault. A version given to "vault plugin register" has to equal it.
+const Version = "v0.1.0"
+
+const backendHelp = `
+The s3conn secrets engine keeps S3 connections and hands out credentials for them.
+
+A connection authenticates with AWS access keys, which are handed out as they are, or with IAM Roles Anywhere: an
+X.509 certificate and its private key, which never leave Vault, buy short-lived credentials.
+
+  vault write s3conn/config/orders auth_type=roles_anywhere profile_arn=... role_arn=... trust_anchor_arn=... \
+      session_name=orders certificate=@orders.pem private_key=@orders.key
+  vault write -f s3conn/test/orders
+  vault read s3conn/creds/orders
+`
+
+// backend is one mount. One process serves many, so nothing here lives in package variables.
+type backend struct {
+	*framework.Backend
+	now    func() time.Time
+	source sessionSource
+	live   *liveConnections
+	locks  []*locksutil.LockEntry // by connection name: held while its stored entries are compared and replaced
+
+	nameOnly map[string]*framework.FieldSchema // the schema of paths that take a name and nothing else
+
+	ctx    context.Context // ends when Vault unloads the mount
+	cancel context.CancelFunc
+}
+
+// NewFactory returns what Vault calls for every mount, and at registration with an empty configuration: it does no
+// I/O and starts nothing. The mounts of one factory share the budget of calls to AWS, as they share the account.
+func NewFactory() logical.Factory {
+	source := rolesAnywhereSource(time.Now, newBudget())
+	return func(ctx context.Context, config *logical.BackendConfig) (logical.Backend, error) {
+		b := newBackend(time.Now, source)
+		if err := b.Setup(ctx, config); err != nil {
+			return nil, err
+		}
+		return b, nil
+	}
+}
+
+func newBackend(now func() time.Time, source sessionSource) *backend {
+	b := &backend{now: now, source: source, live: newLiveConnections(), locks: locksutil.CreateLocks()}
+	b.ctx, b.cancel = context.WithCancel(context.Background())
+	b.nameOnly = map[string]*framework.FieldSchema{"name": connectionNameSchema()}
+	b.Backend = &framework.Backend{
+		Help:           strings.TrimSpace(backendHelp),
+		BackendType:    logical.TypeLogical,
+		RunningVersion: Version,
+		PathsSpecial:   &logical.Paths{SealWrapStorage: []string{configPrefix, sessionPrefix}},
+		Paths: framework.PathAppend(
+			b.configPaths(),
+			b.credsPaths(),
+			b.sdkPaths(),
+			b.testPaths(),
+		),
+		Secrets:    []*framework.Secret{b.sessionSecret()},
+		Invalidate: b.invalidate,
+		Clean:      func(context.Context) { b.cancel() },
+	}
+	return b
+}
+
+// invalidate is called when another node has changed what is stored under the key.
+func (b *backend) invalidate(_ context.Context, key string) {
+	for _, prefix := range []string{configPrefix, sessionPrefix} {
+		if name, found := strings.CutPrefix(key, prefix); found {
+			b.live.drop(name)
+		}
+	}
+}
+
+// HandleRequest decodes the request's fields in our own words before the framework sees them, and turns a panic
+// into an error: Vault replays a request that killed the plugin, which would kill it again, with all its mounts.
+func (b *backend) HandleRequest(ctx context.Context, req *logical.Request) (resp *logical.Response, err error) {
+	defer func() {
+		if recovered := recover(); recovered != nil {
+			resp, err = nil, b.panicked(recovered, req)
+		}
+	}()
+	if resp, err, served := b.serveLive(ctx, req); served {
+		return resp, err
+	}
+	return b.Backend.HandleRequest(takeIn(ctx, req), req)
+}
+
+// serveLive answers reads of connections that are in use. The framework asks Vault for its replication state at every
+// request, a round trip as long as that of the read itself, to decide about forwarding, which these reads never want.
+// Only names that came through the framework's routing are in use, so its rules for names hold here too.
+func (b *backend) serveLive(ctx context.Context, req *logical.Request) (resp *logical.Response, err error, served bool) { //nolint:revive // served says whether the others count
+	if req.Operation != logical.ReadOperation || len(req.Data) > 0 {
+		return nil, nil, false
+	}
+	handle := b.readCredentials
+	name, found := strings.CutPrefix(req.Path, credsPrefix)
+	if !found {
+		handle = b.readSDKCredentials
+		name, found = strings.CutPrefix(req.Path, sdkPrefix)
+	}
+	if !found {
+		return nil, nil, false
+	}
+	if live, _ := b.live.look(name); live == nil {
+		return nil, nil, false
+	}
+	data := &framework.FieldData{Raw: map[string]any{"name": name}, Schema: b.nameOnly}
+	resp, err = b.answer(handle)(ctx, req, data)
+	return resp, err, true
+}
+
+// HandleExistenceCheck guards the framework's as HandleRequest does.
+func (b *backend) HandleExistenceCheck(ctx context.Context, req *logical.Request) (found, exists bool, err error) {
+	defer func() {
+		if recovered := recover(); recovered != nil {
+			found, exists, err = false, false, b.panicked(recovered, req)
+		}
+	}()
+	return b.Backend.HandleExistenceCheck(takeIn(ctx, req), req)
+}
+
+// panicked logs where it happened. The recovered value is left out: it may quote what was being handled.
+func (b *backend) panicked(_ any, req *logical.Request) error {
+	b.Logger().Error("a request panicked", "operation", req.Operation, "path", req.Path, "stack", string(debug.Stack()))
+	return logical.CodedError(500, "handling the request ended in a defect of this plugin; the server's log has the place, please report it")
+}

@@ -1,0 +1,170 @@
+package s3conn
+
+import (
+	"bytes"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/rsa"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/hex"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/s3conn/vault-plugin-s3conn/rolesanywhere"
+)
+
+// expiryWarning is how long before its end a certificate is mentioned in every response.
+const expiryWarning = 30 * 24 * time.Hour
+
+// checkIdentity validates certificate and key and replaces both by their plain form: certificates without the text
+// that tools put around them, the key as unencrypted PKCS#8. Vault's storage is what encrypts it from here on.
+func checkIdentity(p *problems, c *connection, now time.Time) (warnings []string) {
+	certificates := checkCertificate(p, c)
+	key := checkPrivateKey(p, c)
+	if certificates == nil || key == nil {
+		return nil
+	}
+	id, err := rolesanywhere.NewIdentity(certificates, key)
+	switch {
+	case errors.Is(err, rolesanywhere.ErrKeyMismatch):
+		p.add("private_key", "is not the key of the certificate; give the two that belong together")
+		return nil
+	case err != nil:
+		p.add("certificate", "%v", err)
+		return nil
+	}
+	if err := id.CheckValidity(now); err != nil {
+		p.add("certificate", "%v", err)
+		return nil
+	}
+	return certificateWarnings(earliestEnd(certificates), now)
+}
+
+func checkCertificate(p *problems, c *connection) []*x509.Certificate {
+	if p.has("certificate") {
+		return nil
+	}
+	if c.Certificate == "" {
+		p.add("certificate", "is required for auth_type roles_anywhere; give the PEM, leaf first")
+		return nil
+	}
+	certificates, err := rolesanywhere.ParseCertificates([]byte(c.Certificate))
+	if err != nil {
+		p.add("certificate", "%v", err)
+		return nil
+	}
+	c.Certificate = encodePEM(certificates)
+	return certificates
+}
+
+// encodePEM writes certificates without the text and headers that may stand around them.
+func encodePEM(certificates []*x509.Certificate) string {
+	var plain bytes.Buffer
+	for _, one := range certificates {
+		_ = pem.Encode(&plain, &pem.Block{Type: "CERTIFICATE", Bytes: one.Raw}) // a Buffer never fails
+	}
+	return plain.String()
+}
+
+func checkPrivateKey(p *problems, c *connection) crypto.Signer {
+	passphrase := c.passphrase
+	c.passphrase = secret{}
+	if p.has("private_key") || p.has("private_key_passphrase") {
+		return nil
+	}
+	if c.privateKey.empty() {
+		p.add("private_key", "is required for auth_type roles_anywhere; give the PEM of the certificate's key")
+		return nil
+	}
+	key, err := rolesanywhere.ParsePrivateKey([]byte(c.privateKey.reveal()), []byte(passphrase.reveal()))
+	switch {
+	case errors.Is(err, rolesanywhere.ErrPassphraseRequired), errors.Is(err, rolesanywhere.ErrPassphraseIncorrect):
+		p.add("private_key_passphrase", "%v", err)
+		return nil
+	case err != nil:
+		p.add("private_key", "%v", err)
+		return nil
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		p.add("private_key", "encoding it as PKCS#8 is not possible")
+		return nil
+	}
+	c.privateKey = newSecret(string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})))
+	return key
+}
+
+// leaf parses the certificate for what it says alone, without the private key.
+func (c *connection) leaf() (*x509.Certificate, error) {
+	block, _ := pem.Decode([]byte(c.Certificate))
+	if block == nil {
+		return nil, errors.New("parsing certificate: the stored text is not PEM; write the certificate again")
+	}
+	return x509.ParseCertificate(block.Bytes)
+}
+
+// certificateEnd is when the certificate or an intermediate ends, whichever is first: AWS then accepts neither.
+func (c *connection) certificateEnd() time.Time {
+	certificates, err := parseCertificates(c.Certificate)
+	if err != nil {
+		return time.Time{} // buying a session will say what is wrong
+	}
+	return earliestEnd(certificates)
+}
+
+func earliestEnd(certificates []*x509.Certificate) time.Time {
+	end := certificates[0].NotAfter
+	for _, one := range certificates[1:] {
+		if one.NotAfter.Before(end) {
+			end = one.NotAfter
+		}
+	}
+	return end
+}
+
+// certificateWarnings says when a certificate has ended or soon will.
+func certificateWarnings(notAfter, now time.Time) []string {
+	left := notAfter.Sub(now)
+	if left >= expiryWarning || notAfter.IsZero() {
+		return nil
+	}
+	end := notAfter.UTC().Format(time.RFC3339)
+	if left <= 0 {
+		return []string{fmt.Sprintf("certificate: it expired on %s; write a new certificate and private_key", end)}
+	}
+	return []string{fmt.Sprintf("certificate: it expires on %s, in %s; write a new certificate and private_key before then",
+		end, left.Truncate(time.Minute))}
+}
+
+// describeCertificate is what a read shows in the certificate's place.
+func describeCertificate(leaf *x509.Certificate) map[string]any {
+	fingerprint := sha256.Sum256(leaf.Raw)
+	return map[string]any{
+		"certificate_subject":       leaf.Subject.String(),
+		"certificate_issuer":        leaf.Issuer.String(),
+		"certificate_serial_number": serialNumber(leaf),
+		"certificate_sha256":        hex.EncodeToString(fingerprint[:]),
+		"certificate_key_type":      keyType(leaf.PublicKey),
+		"certificate_not_before":    leaf.NotBefore.UTC().Format(time.RFC3339),
+		"certificate_not_after":     leaf.NotAfter.UTC().Format(time.RFC3339),
+	}
+}
+
+// serialNumber is written as Vault's PKI engine and openssl write it.
+func serialNumber(leaf *x509.Certificate) string {
+	return strings.ReplaceAll(fmt.Sprintf("% x", leaf.SerialNumber.Bytes()), " ", ":")
+}
+
+func keyType(public crypto.PublicKey) string {
+	switch key := public.(type) {
+	case *rsa.PublicKey:
+		return fmt.Sprintf("RSA %d", key.N.BitLen())
+	case *ecdsa.PublicKey:
+		return "ECDSA " + key.Curve.Params().Name
+	}
+	return "unknown"
+}

@@ -1,0 +1,153 @@
+package s3conn
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/aws/aws-sdk-go-v2/aws/arn"
+
+	"github.com/s3conn/vault-plugin-s3conn/rolesanywhere"
+)
+
+const (
+	minDuration         = 900
+	maxDuration         = 3600
+	maxExtendedDuration = 43200
+)
+
+// validateConnection checks the whole connection at the given time, puts the certificate and key into the form in
+// which they are stored, and returns what the operator should be told although nothing is wrong.
+func validateConnection(c *connection, now time.Time, p *problems) (warnings []string) {
+	checkRegion(p, c)
+	checkS3(p, c)
+	checkNetwork(p, c)
+	if !c.usesRolesAnywhere() {
+		checkAccessKeys(p, c)
+		return nil
+	}
+	checkARNs(p, c)
+	checkDuration(p, c)
+	warnings = append(warnings, checkSessionName(p, c)...)
+	return append(warnings, checkIdentity(p, c, now)...)
+}
+
+func checkAccessKeys(p *problems, c *connection) {
+	for _, one := range []struct{ field, value, what string }{
+		{"access_key", c.AccessKey, "access key ID"},
+		{"secret_key", c.secretKey.reveal(), "secret access key"},
+	} {
+		switch {
+		case p.has(one.field):
+		case one.value == "":
+			p.add(one.field, "is required for auth_type access_key; give the %s", one.what)
+		case strings.ContainsFunc(one.value, func(r rune) bool { return unicode.IsSpace(r) || !unicode.IsPrint(r) }):
+			p.add(one.field, "has spaces or control characters inside; give the %s alone", one.what)
+		}
+	}
+}
+
+var (
+	accountID  = regexp.MustCompile(`^[0-9]{12}$`)
+	roleName   = regexp.MustCompile(`^role/([\x21-\x2e\x30-\x7e]+/)*[A-Za-z0-9+=,.@_-]{1,64}$`)
+	uuid       = `[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$`
+	profileID  = regexp.MustCompile(`^profile/` + uuid)
+	trustID    = regexp.MustCompile(`^trust-anchor/` + uuid)
+	s3RegionRe = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
+)
+
+// checkARNs holds the three ARNs against their services and resources, and against each other: AWS answers a
+// mixture with a bare AccessDeniedException.
+func checkARNs(p *problems, c *connection) {
+	var first *arn.ARN
+	var firstField string
+	for _, want := range []struct {
+		field, value, service, example string
+		resource                       *regexp.Regexp
+	}{
+		{"profile_arn", c.ProfileARN, "rolesanywhere", "arn:aws:rolesanywhere:REGION:ACCOUNT:profile/ID", profileID},
+		{"role_arn", c.RoleARN, "iam", "arn:aws:iam::ACCOUNT:role/NAME", roleName},
+		{"trust_anchor_arn", c.TrustAnchorARN, "rolesanywhere", "arn:aws:rolesanywhere:REGION:ACCOUNT:trust-anchor/ID", trustID},
+	} {
+		if p.has(want.field) {
+			continue
+		}
+		if want.value == "" {
+			p.add(want.field, "is required for auth_type roles_anywhere; it looks like %s", want.example)
+			continue
+		}
+		parsed, err := arn.Parse(want.value)
+		if err != nil {
+			p.add(want.field, "%s is not an ARN; it looks like %s", quoted(want.value), want.example)
+			continue
+		}
+		region := c.region()
+		if want.service == "iam" {
+			region = "" // IAM is global
+		}
+		switch {
+		case parsed.Service != want.service || !want.resource.MatchString(parsed.Resource):
+			p.add(want.field, "%s names another kind of resource; it looks like %s", quoted(want.value), want.example)
+		case !accountID.MatchString(parsed.AccountID):
+			p.add(want.field, "%s has no 12-digit account; it looks like %s", quoted(want.value), want.example)
+		case parsed.Region != region && region == "":
+			p.add(want.field, "%s has a region, which a role's ARN never has; it looks like %s", quoted(want.value), want.example)
+		case parsed.Region != region:
+			p.add(want.field, "is in region %s, and the connection's is %s; both have to be the same", quoted(parsed.Region), quoted(region))
+		case !partitionFits(c, parsed.Partition):
+			p.add(want.field, "is in partition %s, and region %s belongs to %q", quoted(parsed.Partition), quoted(c.region()),
+				rolesanywhere.Partition(c.region()))
+		case first == nil:
+			first, firstField = &parsed, want.field
+		case parsed.Partition != first.Partition:
+			p.add(want.field, "is in partition %s, and %s in %s; both have to be the same", quoted(parsed.Partition), firstField, quoted(first.Partition))
+		case parsed.AccountID != first.AccountID:
+			p.add(want.field, "is in account %s, and %s in %s; all three have to be in one account", parsed.AccountID, firstField, first.AccountID)
+		}
+	}
+}
+
+// partitionFits does not judge a custom region whose name says nothing of its partition.
+func partitionFits(c *connection, partition string) bool {
+	known := rolesanywhere.Partition(c.region())
+	if c.CustomRegion != "" && known == "aws" && !slices.Contains(awsRegions(), c.CustomRegion) {
+		return true
+	}
+	return partition == known
+}
+
+func checkDuration(p *problems, c *connection) {
+	limit, hint := int64(maxDuration), "; extended_duration=true raises the ceiling to 43200 s"
+	if c.ExtendedDuration {
+		limit, hint = maxExtendedDuration, ""
+	}
+	if !p.has("duration") && (c.Duration < minDuration || c.Duration > limit) {
+		p.add("duration", "%d s is outside %d s to %d s%s", c.Duration, minDuration, limit, hint)
+	}
+}
+
+func checkSessionName(p *problems, c *connection) (warnings []string) {
+	if p.has("session_name") {
+		return nil
+	}
+	if c.SessionName == "" {
+		p.add("session_name", "is required for auth_type roles_anywhere; give any text that tells in CloudTrail who uses the session")
+		return nil
+	}
+	if !c.SendSessionName {
+		return nil
+	}
+	if sent := rolesanywhere.SessionName(c.SessionName); sent != c.SessionName {
+		return []string{"session_name: AWS does not accept it as it stands; \"" + sent + "\" will be sent"}
+	}
+	return nil
+}
+
+func checkS3(p *problems, c *connection) {
+	checkEndpoint(p, "s3_endpoint", c.S3Endpoint, c.S3AllowHTTP)
+	if c.S3Region != "" && !s3RegionRe.MatchString(c.S3Region) {
+		p.add("s3_region", "%s is not a region's name; use letters, digits, dots, underscores and dashes, at most 64", quoted(c.S3Region))
+	}
+}

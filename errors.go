@@ -1,0 +1,90 @@
+package s3conn
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+
+	"github.com/hashicorp/vault/sdk/framework"
+	"github.com/hashicorp/vault/sdk/logical"
+)
+
+// missingError names a connection that is not there.
+type missingError struct{ name string }
+
+func (e *missingError) Error() string {
+	return fmt.Sprintf("there is no connection %s; \"vault list\" of config/ shows those there are", quoted(e.name))
+}
+
+// conflictError is a write that others overtook too often.
+type conflictError struct{ name string }
+
+func (e *conflictError) Error() string {
+	return fmt.Sprintf("writing connection %s: others changed it again and again meanwhile; what is stored is theirs; read it and write again", quoted(e.name))
+}
+
+// unsettledError is a read that could not be answered from one state of the settings.
+type unsettledError struct{ text string }
+
+func (e *unsettledError) Error() string { return e.text }
+
+// refusedError is a request that stays impossible until somebody changes something.
+type refusedError struct{ text string }
+
+func (e *refusedError) Error() string { return e.text }
+
+// errorResponse maps every error of a handler to what Vault answers. Only a CodedError that is not wrapped keeps its
+// status on the way from the plugin to Vault.
+//
+//	what is wrong                         answer
+//	the request, or a permanent refusal   400, an error response
+//	two writers at once                   409
+//	throttling                            429
+//	the service or the way to it          502, 503 or 504: clients of Vault's API try those again
+//	settings that change under a read     503
+//	anything else (storage, a defect)     500, the error as it is; a read-only node's keeps its words
+func errorResponse(err error) (*logical.Response, error) {
+	switch status, known := statusOf(err); {
+	case !known:
+		return nil, err
+	case status == http.StatusBadRequest:
+		return logical.ErrorResponse(err.Error()), nil
+	default:
+		return nil, logical.CodedError(status, err.Error())
+	}
+}
+
+// statusOf knows the errors that are not this host's own trouble.
+func statusOf(err error) (status int, known bool) {
+	var (
+		invalid *invalidError
+		missing *missingError
+		refused *refusedError
+		failed  *upstreamError
+		overrun *conflictError
+		unready *unsettledError
+	)
+	switch {
+	case errors.As(err, &invalid), errors.As(err, &missing), errors.As(err, &refused):
+		return http.StatusBadRequest, true
+	case errors.As(err, &failed):
+		return failed.status, true
+	case errors.As(err, &overrun):
+		return http.StatusConflict, true
+	case errors.As(err, &unready):
+		return http.StatusServiceUnavailable, true
+	}
+	return 0, false
+}
+
+// answer puts errorResponse behind a handler.
+func (b *backend) answer(handle framework.OperationFunc) framework.OperationFunc {
+	return func(ctx context.Context, req *logical.Request, data *framework.FieldData) (*logical.Response, error) {
+		resp, err := handle(ctx, req, data)
+		if err != nil {
+			return errorResponse(err)
+		}
+		return resp, nil
+	}
+}

@@ -1,0 +1,234 @@
+package s3conn
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+
+	"github.com/hashicorp/vault/sdk/framework"
+	"github.com/hashicorp/vault/sdk/helper/locksutil"
+	"github.com/hashicorp/vault/sdk/logical"
+)
+
+const (
+	configListSynopsis    = "List the connections."
+	configListDescription = `
+Lists the names of the connections, with the auth type and region of each as key info ("vault list -detailed").
+`
+	configSynopsis    = "Write, read or delete one S3 connection."
+	configDescription = `
+A connection is described once, here; creds/NAME then hands out credentials for it.
+
+With access keys:
+
+  vault write s3conn/config/reports access_key=AKIA... secret_key=@secret.txt region=eu-west-1
+
+With IAM Roles Anywhere, where a certificate and its key buy sessions that last for an hour:
+
+  vault write s3conn/config/orders auth_type=roles_anywhere region=eu-west-1 session_name=orders \
+      profile_arn=arn:aws:rolesanywhere:eu-west-1:123456789012:profile/... \
+      role_arn=arn:aws:iam::123456789012:role/orders \
+      trust_anchor_arn=arn:aws:rolesanywhere:eu-west-1:123456789012:trust-anchor/... \
+      certificate=@orders.pem private_key=@orders.key
+
+A write to a connection that is there changes the given fields alone: an omitted field stays as it is, an empty one
+goes back to its default. The result is validated as a whole, everything wrong is told at once, and then nothing has
+changed. With verify_connection=true the connection is also tested first, and stored only if the test passes.
+
+A read never returns secret_key, private_key, a passphrase or a proxy's password; in the certificate's place it shows
+what the certificate says. Deleting a connection leaves its leases, which can still be revoked.
+`
+)
+
+func (b *backend) configPaths() []*framework.Path {
+	nameField := map[string]*framework.FieldSchema{"name": connectionNameSchema()}
+	writeFields := connectionSchema(nameField)
+	writeFields["verify_connection"] = &framework.FieldSchema{Type: framework.TypeBool, Default: false,
+		Description:  "Test the connection first and store it only if the test passes. Not stored itself.",
+		DisplayAttrs: &framework.DisplayAttributes{Group: "Test"}}
+	noContent := map[int][]framework.Response{http.StatusNoContent: {{Description: "Done."}}}
+	stored := map[int][]framework.Response{
+		http.StatusNoContent: {{Description: "Stored."}},
+		http.StatusOK:        {{Description: "Stored, with warnings."}},
+	}
+	return []*framework.Path{
+		{
+			Pattern:         "config/?$",
+			DisplayAttrs:    displayAttrs("connections"),
+			HelpSynopsis:    configListSynopsis,
+			HelpDescription: configListDescription,
+			Operations: map[logical.Operation]framework.OperationHandler{
+				logical.ListOperation: &framework.PathOperation{Callback: b.answer(b.listConnections),
+					Summary: configListSynopsis,
+					Responses: map[int][]framework.Response{http.StatusOK: {{Description: "The connections.",
+						Fields: map[string]*framework.FieldSchema{
+							"keys":     {Type: framework.TypeStringSlice, Required: true, Description: "Names of the connections."},
+							"key_info": {Type: framework.TypeMap, Description: "By name: auth_type and region."},
+						}}}}},
+			},
+		},
+		{
+			Pattern:         "config/" + framework.GenericNameRegex("name"),
+			DisplayAttrs:    displayAttrs("connection"),
+			HelpSynopsis:    configSynopsis,
+			HelpDescription: configDescription,
+			Fields:          writeFields,
+			ExistenceCheck:  b.connectionExists,
+			Operations: map[logical.Operation]framework.OperationHandler{
+				logical.ReadOperation: &framework.PathOperation{Callback: b.answer(b.readConnection),
+					Summary:   "Read a connection without its secrets.",
+					Responses: map[int][]framework.Response{http.StatusOK: {{Description: "The connection.", Fields: connectionResponseSchema()}}}},
+				logical.CreateOperation: &framework.PathOperation{Callback: b.answer(b.writeConnection),
+					Summary: "Create a connection.", Responses: stored,
+					ForwardPerformanceStandby: true, ForwardPerformanceSecondary: true},
+				logical.UpdateOperation: &framework.PathOperation{Callback: b.answer(b.writeConnection),
+					Summary: "Change the given fields of a connection.", Responses: stored,
+					ForwardPerformanceStandby: true, ForwardPerformanceSecondary: true},
+				logical.PatchOperation: &framework.PathOperation{Callback: b.answer(b.writeConnection),
+					Summary: "Change the given fields of a connection that is there.", Responses: stored,
+					ForwardPerformanceStandby: true, ForwardPerformanceSecondary: true},
+				logical.DeleteOperation: &framework.PathOperation{Callback: b.answer(b.deleteConnection),
+					Summary: "Delete a connection and its session.", Responses: noContent,
+					ForwardPerformanceStandby: true, ForwardPerformanceSecondary: true},
+			},
+		},
+	}
+}
+
+func (b *backend) connectionExists(ctx context.Context, req *logical.Request, data *framework.FieldData) (bool, error) {
+	entry, err := req.Storage.Get(ctx, configPrefix+data.Get("name").(string))
+	if err != nil {
+		return false, fmt.Errorf("looking for the connection in storage: %w", err)
+	}
+	return entry != nil, nil
+}
+
+func (b *backend) listConnections(ctx context.Context, req *logical.Request, _ *framework.FieldData) (*logical.Response, error) {
+	names, err := req.Storage.List(ctx, configPrefix)
+	if err != nil {
+		return nil, fmt.Errorf("listing connections: %w", err)
+	}
+	info := make(map[string]any, len(names))
+	for _, name := range names {
+		conn, err := loadConnection(ctx, req.Storage, name)
+		switch {
+		case err != nil: // one damaged entry must not hide the others
+			b.Logger().Warn("listing connections", "connection", name, "error", err)
+			info[name] = map[string]any{"error": "the connection cannot be read; the server's log says why"}
+		case conn != nil:
+			info[name] = map[string]any{"auth_type": conn.AuthType, "region": conn.region()}
+		}
+	}
+	return logical.ListResponseWithInfo(names, info), nil
+}
+
+func (b *backend) readConnection(ctx context.Context, req *logical.Request, data *framework.FieldData) (*logical.Response, error) {
+	name := data.Get("name").(string)
+	conn, err := loadConnection(ctx, req.Storage, name)
+	if conn == nil || err != nil {
+		return nil, err
+	}
+	shown, warnings, err := conn.shown(b.now())
+	if err != nil {
+		return nil, err
+	}
+	shown["name"] = name
+	return &logical.Response{Data: shown, Warnings: warnings}, nil
+}
+
+// maxWriteAttempts is how often a write starts again because another one came between its read and its store.
+const maxWriteAttempts = 5
+
+func (b *backend) writeConnection(ctx context.Context, req *logical.Request, data *framework.FieldData) (*logical.Response, error) {
+	name := data.Get("name").(string)
+	for range maxWriteAttempts {
+		before, err := loadConnection(ctx, req.Storage, name)
+		if err != nil {
+			return nil, err
+		}
+		if before == nil && req.Operation == logical.PatchOperation {
+			return nil, &missingError{name}
+		}
+		conn, warnings, err := b.prepareConnection(ctx, req, name, before)
+		if err != nil {
+			return nil, err
+		}
+		if stored, err := b.replaceConnection(ctx, req.Storage, name, before, &conn); err != nil {
+			return nil, err
+		} else if !stored {
+			continue
+		}
+		if len(warnings) == 0 {
+			return nil, nil
+		}
+		return &logical.Response{Warnings: warnings}, nil
+	}
+	return nil, &conflictError{name}
+}
+
+// prepareConnection merges, validates and, where asked to, tests what is to be stored. It holds no lock: a test
+// waits for the network.
+func (b *backend) prepareConnection(ctx context.Context, req *logical.Request, name string, before *connection) (connection, []string, error) {
+	base, outcome := newConnection(), "nothing was stored"
+	if before != nil {
+		base, outcome = *before, "the stored connection is unchanged"
+	}
+	subject := "writing connection " + quoted(name)
+	p := intakeProblems(ctx)
+	if len(name) > limitName {
+		p.add("name", "is %d bytes long; at most %d are accepted", len(name), limitName)
+	}
+	refuseUnknown(p, req.Data, append(connectionFieldNames(), "name", "verify_connection"))
+	conn := mergeConnection(base, req.Data, p)
+	warnings := validateConnection(&conn, b.now(), p)
+	if err := p.err(subject, outcome); err != nil {
+		return connection{}, nil, err
+	}
+	conn.revision = newRevision()
+	if verify, _ := req.Data["verify_connection"].(bool); verify {
+		if _, err := b.probe(ctx, &conn); err != nil {
+			return connection{}, nil, fmt.Errorf("%s: testing it first: %w; %s", subject, err, outcome)
+		}
+	}
+	return conn, warnings, nil
+}
+
+// replaceConnection stores the connection if what is stored is still what it was made from.
+func (b *backend) replaceConnection(ctx context.Context, storage logical.Storage, name string, before, conn *connection) (bool, error) {
+	lock := locksutil.LockForKey(b.locks, name)
+	lock.Lock()
+	defer lock.Unlock()
+	now, err := loadConnection(ctx, storage, name)
+	if err != nil {
+		return false, err
+	}
+	if (now == nil) != (before == nil) || now != nil && now.revision != before.revision {
+		return false, nil
+	}
+	defer b.forget(ctx, storage, name)
+	return true, saveConnection(ctx, storage, name, conn)
+}
+
+// forget ends what an earlier configuration was using, also when the caller has hung up meanwhile: a session must not
+// stay in storage without its connection. The caller holds the name's lock.
+func (b *backend) forget(ctx context.Context, storage logical.Storage, name string) {
+	b.live.drop(name)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
+	defer cancel()
+	if err := storage.Delete(ctx, sessionPrefix+name); err != nil {
+		// It is never used again, because its revision is not the connection's.
+		b.Logger().Warn("deleting the stored session of an earlier configuration", "connection", name, "error", err)
+	}
+}
+
+func (b *backend) deleteConnection(ctx context.Context, req *logical.Request, data *framework.FieldData) (*logical.Response, error) {
+	name := data.Get("name").(string)
+	lock := locksutil.LockForKey(b.locks, name)
+	lock.Lock()
+	defer lock.Unlock()
+	defer b.forget(ctx, req.Storage, name) // also after an error: the storage may have deleted it all the same
+	if err := req.Storage.Delete(ctx, configPrefix+name); err != nil {
+		return nil, fmt.Errorf("deleting connection %q from storage: %w", name, err)
+	}
+	return nil, nil
+}

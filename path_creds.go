@@ -1,0 +1,73 @@
+package s3conn
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/hashicorp/vault/sdk/framework"
+	"github.com/hashicorp/vault/sdk/logical"
+)
+
+const (
+	credsPrefix = "creds/"
+
+	credsSynopsis    = "Read credentials for a connection."
+	credsDescription = `
+  vault read s3conn/creds/orders
+
+For auth type roles_anywhere this returns short-lived session credentials. Their lease ends 60 seconds before they do;
+renewing it gives back what is left and never more, and revoking it ends the lease alone: AWS has no way to take back
+one session. With generate_lease=false in the connection the same comes without a lease.
+
+For auth type access_key the stored keys come back as they are, without a lease and with an empty session_token.
+`
+)
+
+func (b *backend) credsPaths() []*framework.Path {
+	return []*framework.Path{{
+		Pattern:         credsPrefix + framework.GenericNameRegex("name"),
+		DisplayAttrs:    displayAttrs("credentials"),
+		HelpSynopsis:    credsSynopsis,
+		HelpDescription: credsDescription,
+		Fields:          b.nameOnly,
+		Operations: map[logical.Operation]framework.OperationHandler{
+			logical.ReadOperation: &framework.PathOperation{Callback: b.answer(b.readCredentials),
+				Summary:   credsSynopsis,
+				Responses: map[int][]framework.Response{http.StatusOK: {{Description: "The credentials.", Fields: credentialsSchema()}}}},
+		},
+	}}
+}
+
+func credentialsSchema() map[string]*framework.FieldSchema {
+	sensitive := &framework.DisplayAttributes{Sensitive: true}
+	return map[string]*framework.FieldSchema{
+		"access_key":     {Type: framework.TypeString, Required: true, Description: "Access key ID."},
+		"secret_key":     {Type: framework.TypeString, Required: true, Description: "Secret access key.", DisplayAttrs: sensitive},
+		"session_token":  {Type: framework.TypeString, Required: true, Description: "Session token; empty for access keys.", DisplayAttrs: sensitive},
+		"security_token": {Type: framework.TypeString, Required: true, Description: "The same as session_token, for templates written for Vault's AWS engine.", DisplayAttrs: sensitive},
+		"expiration":     {Type: framework.TypeString, Description: "When the session ends, RFC 3339, UTC. Sessions only."},
+		"ttl":            {Type: framework.TypeInt64, Description: "Whole seconds until expiration. Sessions only."},
+		"arn":            {Type: framework.TypeString, Description: "ARN of the assumed role's session. Sessions only."},
+		"region":         {Type: framework.TypeString, Required: true, Description: "Region to sign S3 requests for."},
+		"auth_type":      {Type: framework.TypeString, Required: true, Description: "The connection's auth_type."},
+		"endpoint":       {Type: framework.TypeString, Description: "Address of the S3-compatible store, where the connection has one."},
+	}
+}
+
+func (b *backend) readCredentials(ctx context.Context, req *logical.Request, data *framework.FieldData) (*logical.Response, error) {
+	name := data.Get("name").(string)
+	live, creds, err := b.credentialsFor(ctx, req.Storage, name, minRemaining)
+	if err != nil {
+		return nil, err
+	}
+	now := b.now()
+	resp := &logical.Response{Data: creds.response(live.conn, now)}
+	if !creds.expires() {
+		return resp, nil
+	}
+	resp.Warnings = certificateWarnings(live.certificateEnd, now)
+	if live.conn.GenerateLease {
+		b.lease(resp, creds.expiration, now)
+	}
+	return resp, nil
+}

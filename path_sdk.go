@@ -1,0 +1,173 @@
+package s3conn
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws/arn"
+	"github.com/hashicorp/vault/sdk/framework"
+	"github.com/hashicorp/vault/sdk/logical"
+)
+
+const (
+	sdkPrefix = "sdk/"
+
+	sdkSynopsis    = "Read credentials as AWS SDKs and credential_process take them."
+	sdkDescription = `
+The same credentials as creds/NAME, as one raw JSON object and without a lease. An unmodified AWS SDK or AWS CLI reads
+them with two environment variables:
+
+  AWS_CONTAINER_CREDENTIALS_FULL_URI=$VAULT_ADDR/v1/s3conn/sdk/orders
+  AWS_CONTAINER_AUTHORIZATION_TOKEN="Bearer $VAULT_TOKEN"
+
+or through an AWS configuration file:
+
+  credential_process = vault read -format=raw s3conn/sdk/orders
+
+A session that is handed out lasts for 15 minutes or more, if sessions of the connection last for half an hour or more and none
+could not be renewed in time, so that an SDK does not find it about to end. Access keys get an Expiration an hour ahead, so that SDKs come back for a rotated key.
+A failure is a status with {"code","message"}, which SDKs show.
+`
+
+	// sdkWant is the life before whose end SDKs begin to refresh: botocore 15 minutes, others less.
+	sdkWant = 15 * time.Minute
+
+	// keyRecheck is when an SDK asks again for access keys, which do not expire.
+	keyRecheck = time.Hour
+
+	codeInternal = "InternalError"
+)
+
+func (b *backend) sdkPaths() []*framework.Path {
+	return []*framework.Path{{
+		Pattern:         sdkPrefix + framework.GenericNameRegex("name"),
+		DisplayAttrs:    displayAttrs("sdk-credentials"),
+		HelpSynopsis:    sdkSynopsis,
+		HelpDescription: sdkDescription,
+		Fields:          b.nameOnly,
+		Operations: map[logical.Operation]framework.OperationHandler{
+			logical.ReadOperation: &framework.PathOperation{Callback: b.readSDKCredentials,
+				Summary: sdkSynopsis,
+				Responses: map[int][]framework.Response{
+					http.StatusOK: {{Description: "The credentials, as a raw JSON object: Version, AccessKeyId, SecretAccessKey, Token, SessionToken, " +
+						"Expiration and, for sessions, AccountId and RoleArn.", MediaType: "application/json"}},
+				}},
+		},
+	}}
+}
+
+// sdkCredentials is at once what SDKs read from a container credentials endpoint (Token) and from a
+// credential_process (Version, SessionToken).
+//
+// https://docs.aws.amazon.com/sdkref/latest/guide/feature-container-credentials.html
+// https://docs.aws.amazon.com/sdkref/latest/guide/feature-process-credentials.html
+type sdkCredentials struct {
+	Version         int
+	AccessKeyId     string //nolint:revive // AWS's own spelling
+	SecretAccessKey string
+	Token           string
+	SessionToken    string
+	Expiration      string
+	AccountId       string `json:",omitempty"` //nolint:revive // AWS's own spelling
+	RoleArn         string `json:",omitempty"`
+}
+
+// sdkError carries its words twice: most SDKs read the documented names, the one for JavaScript the capitalized ones.
+type sdkError struct {
+	Code         string `json:"code"`
+	Message      string `json:"message"`
+	CodeForJS    string `json:"Code"`
+	MessageForJS string `json:"Message"`
+}
+
+func (b *backend) readSDKCredentials(ctx context.Context, req *logical.Request, data *framework.FieldData) (*logical.Response, error) {
+	live, creds, err := b.credentialsFor(ctx, req.Storage, data.Get("name").(string), sdkWant)
+	if err != nil {
+		return b.sdkFailure(err)
+	}
+	if !creds.expires() {
+		return rawJSON(http.StatusOK, newSDKCredentials(live.conn, &creds, b.now().Add(keyRecheck)))
+	}
+	body, err := live.sdkBody(&creds)
+	if err != nil {
+		return nil, err
+	}
+	return rawAnswer(http.StatusOK, body), nil
+}
+
+// sdkBody is the session's answer. It does not change while the session lives, and is encoded once.
+func (l *liveConnection) sdkBody(creds *credentials) ([]byte, error) {
+	if kept := l.sdk.Load(); kept != nil && kept.sessionToken == creds.sessionToken {
+		return kept.body, nil
+	}
+	body, err := json.Marshal(newSDKCredentials(l.conn, creds, creds.expiration))
+	if err != nil {
+		return nil, err
+	}
+	l.sdk.Store(&encodedSession{creds.sessionToken, body})
+	return body, nil
+}
+
+// encodedSession belongs to the session with this very token.
+type encodedSession struct {
+	sessionToken secret
+	body         []byte
+}
+
+func newSDKCredentials(conn *connection, creds *credentials, expiration time.Time) sdkCredentials {
+	body := sdkCredentials{
+		Version:         1,
+		AccessKeyId:     creds.accessKey,
+		SecretAccessKey: creds.secretKey.reveal(),
+		Token:           creds.sessionToken.reveal(),
+		SessionToken:    creds.sessionToken.reveal(),
+		Expiration:      expiration.UTC().Format(time.RFC3339),
+	}
+	if role, err := arn.Parse(conn.RoleARN); err == nil {
+		body.RoleArn, body.AccountId = conn.RoleARN, role.AccountID
+	}
+	return body
+}
+
+// sdkFailure puts an error into the form that SDKs show; Vault's own form they show badly.
+func (b *backend) sdkFailure(err error) (*logical.Response, error) {
+	status, known := statusOf(err)
+	if strings.Contains(err.Error(), logical.ErrReadOnly.Error()) {
+		return nil, err // Vault forwards the request to a node that can write
+	}
+	if !known {
+		b.Logger().Error("reading credentials for an SDK", "error", err)
+		return rawJSON(http.StatusInternalServerError, sdkError{codeInternal, err.Error(), codeInternal, err.Error()})
+	}
+	code := "InvalidRequest"
+	var missing *missingError
+	var failed *upstreamError
+	switch {
+	case errors.As(err, &missing):
+		status, code = http.StatusNotFound, "NoSuchConnection"
+	case errors.As(err, &failed):
+		code = failed.code
+	}
+	return rawJSON(status, sdkError{code, err.Error(), code, err.Error()})
+}
+
+func rawJSON(status int, body any) (*logical.Response, error) {
+	encoded, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	return rawAnswer(status, encoded), nil
+}
+
+func rawAnswer(status int, body []byte) *logical.Response {
+	return &logical.Response{Data: map[string]any{
+		logical.HTTPContentType:        "application/json",
+		logical.HTTPStatusCode:         status,
+		logical.HTTPRawBody:            body,
+		logical.HTTPCacheControlHeader: "no-store",
+	}}
+}

@@ -1,0 +1,112 @@
+package s3conn
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/hashicorp/vault/sdk/framework"
+	"github.com/hashicorp/vault/sdk/logical"
+)
+
+const (
+	testSavedSynopsis    = "Test a saved connection."
+	testSavedDescription = `
+  vault write -f s3conn/test/orders
+
+Buys a fresh session where the connection uses Roles Anywhere (never the one that readers share), then calls ListBuckets
+with the credentials. It answers who the credentials are, the buckets, how long each step took, and what the certificate
+has left; or it fails with the service's own code, message and request id.
+
+Only ListBuckets is called: a bucket that is missing or forbidden does not fail the test.
+`
+	testUnsavedSynopsis    = "Test settings without saving them."
+	testUnsavedDescription = `
+Takes the same fields as config/NAME, stores nothing, and tests as test/NAME does:
+
+  vault write s3conn/test access_key=AKIA... secret_key=@secret.txt region=eu-west-1
+`
+)
+
+func (b *backend) testPaths() []*framework.Path {
+	responses := map[int][]framework.Response{http.StatusOK: {{Description: "The test passed.", Fields: testResponseSchema()}}}
+	return []*framework.Path{
+		{
+			Pattern:         "test/?$",
+			DisplayAttrs:    displayAttrs("test-of-settings"),
+			HelpSynopsis:    testUnsavedSynopsis,
+			HelpDescription: testUnsavedDescription,
+			Fields:          connectionSchema(nil),
+			Operations: map[logical.Operation]framework.OperationHandler{
+				logical.UpdateOperation: &framework.PathOperation{Callback: b.answer(b.testSettings),
+					Summary: testUnsavedSynopsis, Responses: responses},
+			},
+		},
+		{
+			Pattern:         "test/" + framework.GenericNameRegex("name"),
+			DisplayAttrs:    displayAttrs("test-of-connection"),
+			HelpSynopsis:    testSavedSynopsis,
+			HelpDescription: testSavedDescription,
+			Fields:          b.nameOnly,
+			Operations: map[logical.Operation]framework.OperationHandler{
+				logical.UpdateOperation: &framework.PathOperation{Callback: b.answer(b.testConnection),
+					Summary: testSavedSynopsis, Responses: responses},
+			},
+		},
+	}
+}
+
+func testResponseSchema() map[string]*framework.FieldSchema {
+	return map[string]*framework.FieldSchema{
+		"identity":              {Type: framework.TypeString, Required: true, Description: "ARN of the assumed role's session, or the access key ID."},
+		"auth_type":             {Type: framework.TypeString, Required: true, Description: "How the credentials were got."},
+		"region":                {Type: framework.TypeString, Required: true, Description: "Region that ListBuckets was signed for."},
+		"endpoint":              {Type: framework.TypeString, Description: "Address of the S3-compatible store, where there is one."},
+		"bucket_count":          {Type: framework.TypeInt, Required: true, Description: "Number of buckets that ListBuckets returned."},
+		"buckets":               {Type: framework.TypeStringSlice, Required: true, Description: "Their names."},
+		"create_session_ms":     {Type: framework.TypeInt64, Description: "Milliseconds that CreateSession took, with the wait for its turn. Sessions only."},
+		"list_buckets_ms":       {Type: framework.TypeInt64, Required: true, Description: "Milliseconds that ListBuckets took."},
+		"expiration":            {Type: framework.TypeString, Description: "When the test's session ends, RFC 3339, UTC. Sessions only."},
+		"certificate_not_after": {Type: framework.TypeString, Description: "End of the certificate's validity, RFC 3339, UTC. Sessions only."},
+		"certificate_ttl":       {Type: framework.TypeInt64, Description: "Whole seconds that the certificate has left. Sessions only."},
+	}
+}
+
+func (b *backend) testSettings(ctx context.Context, req *logical.Request, _ *framework.FieldData) (*logical.Response, error) {
+	p := intakeProblems(ctx)
+	refuseUnknown(p, req.Data, connectionFieldNames())
+	conn := mergeConnection(newConnection(), req.Data, p)
+	warnings := validateConnection(&conn, b.now(), p)
+	if err := p.err("testing settings", "nothing was called"); err != nil {
+		return nil, err
+	}
+	return b.testResponse(ctx, &conn, warnings)
+}
+
+func (b *backend) testConnection(ctx context.Context, req *logical.Request, data *framework.FieldData) (*logical.Response, error) {
+	name := data.Get("name").(string)
+	p := intakeProblems(ctx)
+	refuseUnknown(p, req.Data, []string{"name"})
+	if err := p.err("testing connection "+quoted(name)+", which takes no fields (test without a name does)", "nothing was called"); err != nil {
+		return nil, err
+	}
+	conn, err := loadConnection(ctx, req.Storage, name)
+	if err != nil {
+		return nil, err
+	}
+	if conn == nil {
+		return nil, &missingError{name}
+	}
+	var warnings []string
+	if conn.usesRolesAnywhere() {
+		warnings = certificateWarnings(conn.certificateEnd(), b.now())
+	}
+	return b.testResponse(ctx, conn, warnings)
+}
+
+func (b *backend) testResponse(ctx context.Context, conn *connection, warnings []string) (*logical.Response, error) {
+	result, err := b.probe(ctx, conn)
+	if err != nil {
+		return nil, err
+	}
+	return &logical.Response{Data: result.response(conn, b.now()), Warnings: warnings}, nil
+}

@@ -1,0 +1,67 @@
+package s3conn
+
+import (
+	"context"
+	"time"
+)
+
+// maxProbeWait bounds a whole test, as maxReaderWait bounds a reader and for its reason.
+const maxProbeWait = 14 * time.Second
+
+// probeResult is what a test that passed found out.
+type probeResult struct {
+	credentials   credentials
+	buckets       []string
+	createSession time.Duration
+	listBuckets   time.Duration
+}
+
+// probe tests a connection: a session of its own where one is needed, then ListBuckets.
+func (b *backend) probe(ctx context.Context, conn *connection) (*probeResult, error) {
+	ctx, cancel := context.WithTimeout(ctx, maxProbeWait)
+	defer cancel()
+	result := &probeResult{}
+	start := b.now()
+	if conn.usesRolesAnywhere() {
+		fresh, err := b.source(ctx, conn)
+		if err != nil {
+			return nil, err
+		}
+		result.credentials = fresh.credentials
+	} else {
+		result.credentials = credentials{accessKey: conn.AccessKey, secretKey: conn.secretKey}
+	}
+	created := b.now()
+	buckets, err := listBuckets(ctx, conn, &result.credentials, b.now())
+	if err != nil {
+		return nil, upstream(opListBuckets, err)
+	}
+	result.buckets = buckets
+	result.createSession, result.listBuckets = created.Sub(start), b.now().Sub(created)
+	return result, nil
+}
+
+func (r *probeResult) response(conn *connection, now time.Time) map[string]any {
+	data := map[string]any{
+		"identity":        r.credentials.accessKey,
+		"auth_type":       conn.AuthType,
+		"region":          conn.s3Region(),
+		"bucket_count":    len(r.buckets),
+		"buckets":         r.buckets,
+		"list_buckets_ms": r.listBuckets.Milliseconds(),
+	}
+	if conn.S3Endpoint != "" {
+		data["endpoint"] = conn.S3Endpoint
+	}
+	if !r.credentials.expires() {
+		return data
+	}
+	data["identity"] = r.credentials.arn
+	data["create_session_ms"] = r.createSession.Milliseconds()
+	data["expiration"] = r.credentials.expiration.UTC().Format(time.RFC3339)
+	if leaf, err := conn.leaf(); err == nil {
+		data["certificate_not_after"] = leaf.NotAfter.UTC().Format(time.RFC3339)
+		data["certificate_ttl"] = int64(leaf.NotAfter.Sub(now) / time.Second)
+	}
+	return data
+}

@@ -1,0 +1,56 @@
+package s3conn
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+)
+
+const defaultRegion = "us-east-1"
+
+// awsRegions lists the public regions of the partitions that Roles Anywhere serves. A region that is newer than
+// this list goes into custom_region.
+//
+// https://docs.aws.amazon.com/general/latest/gr/rande.html
+func awsRegions() []string {
+	return []string{
+		"af-south-1",
+		"ap-east-1", "ap-east-2",
+		"ap-northeast-1", "ap-northeast-2", "ap-northeast-3",
+		"ap-south-1", "ap-south-2",
+		"ap-southeast-1", "ap-southeast-2", "ap-southeast-3", "ap-southeast-4", "ap-southeast-5", "ap-southeast-6",
+		"ap-southeast-7",
+		"ca-central-1", "ca-west-1",
+		"cn-north-1", "cn-northwest-1",
+		"eu-central-1", "eu-central-2",
+		"eu-north-1",
+		"eu-south-1", "eu-south-2",
+		"eu-west-1", "eu-west-2", "eu-west-3",
+		"il-central-1",
+		"me-central-1", "me-south-1",
+		"mx-central-1",
+		"sa-east-1",
+		"us-east-1", "us-east-2",
+		"us-gov-east-1", "us-gov-west-1",
+		"us-west-1", "us-west-2",
+	}
+}
+
+// customRegion is also what keeps a region safe to place in a host name.
+var customRegion = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
+
+func checkRegion(p *problems, c *connection) {
+	if c.CustomRegion != "" && !customRegion.MatchString(c.CustomRegion) {
+		p.add("custom_region", "%s is not a region's name; use lower-case letters, digits and dashes, at most 63",
+			quoted(c.CustomRegion))
+	}
+	if slices.Contains(awsRegions(), c.Region) {
+		return
+	}
+	if lower := strings.ToLower(c.Region); slices.Contains(awsRegions(), lower) {
+		p.add("region", "%s is not one of AWS's regions; they are in lower case: %q", quoted(c.Region), lower)
+		return
+	}
+	p.add("region", "%s is not one of AWS's regions, such as %q; one that is not in this plugin's list goes into custom_region",
+		quoted(c.Region), defaultRegion)
+}

@@ -1,0 +1,60 @@
+package s3conn
+
+import (
+	"bytes"
+	"encoding/json"
+	"encoding/xml"
+	"fmt"
+	"log/slog"
+	"strings"
+	"testing"
+
+	"github.com/hashicorp/go-hclog"
+)
+
+func TestSecret_NoWayOfPrintingShowsIt(t *testing.T) {
+	t.Parallel()
+	const canary = "CANARY-7f3a"
+	s := newSecret(canary)
+	holder := struct {
+		Key     secret
+		Pointer *secret
+		inside  secret
+		nested  struct{ key secret }
+	}{s, &s, s, struct{ key secret }{s}}
+	conn := connection{secretKey: s, privateKey: s, proxyURL: s, passphrase: s}
+	sold := session{credentials: credentials{secretKey: s, sessionToken: s}}
+	live := &liveConnection{conn: &conn, session: sold}
+
+	var printed bytes.Buffer
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d", "%T"} {
+		fmt.Fprintf(&printed, verb+"\n", s)
+		fmt.Fprintf(&printed, verb+"\n", &s)
+		for _, one := range []any{holder, conn, &conn, sold, live, []session{sold}, map[string]credentials{"a": sold.credentials}} {
+			fmt.Fprintf(&printed, verb+"\n", one)
+		}
+	}
+	if err := json.NewEncoder(&printed).Encode(holder); err != nil {
+		t.Fatalf("encoding JSON: %v", err)
+	}
+	if err := xml.NewEncoder(&printed).Encode(s); err != nil {
+		t.Fatalf("encoding XML: %v", err)
+	}
+	slog.New(slog.NewTextHandler(&printed, nil)).Info("slog", "secret", s, "holder", holder)
+	slog.New(slog.NewJSONHandler(&printed, nil)).Info("slog", "secret", s, "holder", holder)
+	for _, asJSON := range []bool{false, true} {
+		hclog.New(&hclog.LoggerOptions{Output: &printed, JSONFormat: asJSON}).
+			Info("hclog", "secret", s, "holder", holder)
+	}
+
+	// %x of the bytes would hide the canary from a plain search.
+	hexed := fmt.Sprintf("%x", canary)
+	for _, form := range []string{canary, hexed, strings.ToUpper(hexed)} {
+		if strings.Contains(printed.String(), form) {
+			t.Errorf("a printing path shows the secret:\n%s", printed.String())
+		}
+	}
+	if s.reveal() != canary {
+		t.Errorf("reveal() = %q, want the secret itself", s.reveal())
+	}
+}

@@ -1,0 +1,108 @@
+package s3conn
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	"golang.org/x/time/rate"
+
+	"github.com/s3conn/vault-plugin-s3conn/rolesanywhere"
+)
+
+// upstreamTimeout bounds one upstream step with its retries.
+const upstreamTimeout = 10 * time.Second
+
+const opCreateSession = "CreateSession"
+
+var (
+	errShortSession = errors.New("session too short")
+	errLongSession  = errors.New("session too long")
+)
+
+// sessionSource buys one session for a connection. It blocks until its turn in the budget has come, then for
+// upstreamTimeout at the most.
+type sessionSource func(ctx context.Context, conn *connection) (session, error)
+
+// rolesAnywhereSource is the sessionSource that calls AWS.
+func rolesAnywhereSource(now func() time.Time, budget *budget) sessionSource {
+	return func(ctx context.Context, conn *connection) (session, error) {
+		id, err := conn.identity()
+		if err != nil {
+			return session{}, fmt.Errorf("reading the connection's certificate and key: %w", err)
+		}
+		httpClient, err := conn.newHTTPClient()
+		if err != nil {
+			return session{}, err
+		}
+		defer httpClient.CloseIdleConnections()
+		turns := budget.of(conn)
+		client, err := rolesanywhere.NewClient(rolesanywhere.Options{
+			Region:     conn.region(),
+			Endpoint:   conn.RolesAnywhereEndpoint,
+			HTTPClient: httpClient,
+			Retryer:    &retriesInTurn{Standard: retry.NewStandard(), turns: turns},
+			Timeout:    upstreamTimeout,
+			Now:        now,
+		})
+		if err != nil {
+			return session{}, fmt.Errorf("preparing CreateSession: %w", err)
+		}
+		// The first call's turn may be far off when many connections wake at once, and is not the service's time.
+		if err := turns.Wait(ctx); err != nil {
+			if errors.Is(ctx.Err(), context.Canceled) {
+				return session{}, upstream(opCreateSession, err)
+			}
+			return session{}, busy()
+		}
+		out, err := client.CreateSession(ctx, id, conn.sessionInput())
+		if err != nil {
+			return session{}, upstream(opCreateSession, err)
+		}
+		return newSession(out, now())
+	}
+}
+
+func newSession(out *rolesanywhere.CreateSessionOutput, now time.Time) (session, error) {
+	s := session{
+		credentials: credentials{
+			accessKey:    out.Credentials.AccessKeyID,
+			secretKey:    newSecret(out.Credentials.SecretAccessKey),
+			sessionToken: newSecret(out.Credentials.SessionToken),
+			expiration:   out.Credentials.Expires,
+			arn:          out.AssumedRoleARN,
+		},
+		issued: now,
+	}
+	if left := s.remaining(now); left < minRemaining {
+		return session{}, upstream(opCreateSession, fmt.Errorf("%w: it has %s left, and at least %s are needed; compare this host's clock",
+			errShortSession, left, minRemaining))
+	}
+	if lifetime := s.expiration.Sub(now); lifetime > maxLifetime {
+		return session{}, upstream(opCreateSession, fmt.Errorf("%w: it has %s left, and AWS sells at most %s; compare this host's clock",
+			errLongSession, lifetime.Truncate(time.Second), maxExtendedDuration*time.Second))
+	}
+	return s, nil
+}
+
+// retriesInTurn gives a retry a turn in the budget like any other call. Where none comes in time there is no retry,
+// and the call ends with what the service said.
+type retriesInTurn struct {
+	*retry.Standard
+	turns *rate.Limiter
+}
+
+// GetRetryToken implements aws.Retryer.
+func (r *retriesInTurn) GetRetryToken(ctx context.Context, failed error) (func(error) error, error) {
+	release, err := r.Standard.GetRetryToken(ctx, failed)
+	if err != nil {
+		return nil, err
+	}
+	if err := r.turns.Wait(ctx); err != nil {
+		_ = release(failed) // it only feeds the retryer's own budget, which ends with this call
+		return nil, err
+	}
+	return release, nil
+}

@@ -1,0 +1,194 @@
+package s3conn
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	"github.com/hashicorp/go-hclog"
+	"github.com/hashicorp/vault/sdk/logical"
+	"golang.org/x/time/rate"
+
+	"github.com/s3conn/vault-plugin-s3conn/rolesanywhere/rolesanywheretest"
+)
+
+// turns is a budget that has this many calls for the connection and then none for an hour.
+func turns(conn *connection, calls int) *budget {
+	b := newBudget()
+	b.of(conn)
+	for key := range b.turns {
+		b.turns[key] = rate.NewLimiter(rate.Every(time.Hour), calls)
+	}
+	return b
+}
+
+func TestRolesAnywhereSource_BuysOneSession(t *testing.T) {
+	t.Parallel()
+	l := newLab(t, rolesanywheretest.Options{})
+	conn := l.connection(l.sessionFields(with("duration", 1800)))
+	s, err := rolesAnywhereSource(l.clock.Now, newBudget())(t.Context(), conn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !s.expiration.Equal(testTime.Add(30*time.Minute)) || !s.issued.Equal(testTime) || s.accessKey == "" || s.secretKey.empty() ||
+		s.sessionToken.empty() || !strings.Contains(s.arn, ":assumed-role/app/orders-api") {
+		t.Errorf("the session is %+v", s)
+	}
+	got := l.aws.Requests()
+	if len(got) != 1 || got[0].Duration != 30*time.Minute || got[0].RoleSessionName != "orders-api" || got[0].ProfileARN != conn.ProfileARN ||
+		got[0].RoleARN != conn.RoleARN || got[0].TrustAnchorARN != conn.TrustAnchorARN {
+		t.Errorf("the service got %+v", got)
+	}
+}
+
+func TestRolesAnywhereSource_SendsNoSessionNameWhereNoneIsAccepted(t *testing.T) {
+	t.Parallel()
+	l := newLab(t, rolesanywheretest.Options{RefuseRoleSessionName: true})
+	buy := rolesAnywhereSource(l.clock.Now, newBudget())
+	var failed *upstreamError
+	if _, err := buy(t.Context(), l.connection(l.sessionFields())); !errors.As(err, &failed) || !strings.Contains(failed.text, "send_session_name=false") {
+		t.Errorf("with a session name: %v, want the field that helps", err)
+	}
+	if _, err := buy(t.Context(), l.connection(l.sessionFields(with("send_session_name", false)))); err != nil {
+		t.Errorf("without a session name: %v", err)
+	}
+	if got := l.aws.Requests(); got[len(got)-1].RoleSessionName != "" {
+		t.Errorf("session name %q was sent", got[len(got)-1].RoleSessionName)
+	}
+}
+
+func TestRolesAnywhereSource_WaitsForItsTurn(t *testing.T) {
+	t.Parallel()
+	l := newLab(t, rolesanywheretest.Options{})
+	conn := l.connection(l.sessionFields())
+	buy := rolesAnywhereSource(l.clock.Now, turns(conn, 1))
+	if _, err := buy(t.Context(), conn); err != nil {
+		t.Fatalf("the first call: %v", err)
+	}
+	short, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	var failed *upstreamError
+	if _, err := buy(short, conn); !errors.As(err, &failed) || failed.status != http.StatusServiceUnavailable || failed.Error() != busy().Error() {
+		t.Errorf("without a turn: %v, want %v", err, busy())
+	}
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := buy(gone, conn); !errors.Is(err, context.Canceled) || !errors.As(err, &failed) || failed.Error() == busy().Error() {
+		t.Errorf("given up while waiting: %v, want the cancellation", err)
+	}
+	if n := l.aws.Calls(); n != 1 {
+		t.Errorf("%d calls with one turn", n)
+	}
+}
+
+func TestRolesAnywhereSource_RetryWithoutATurnEndsWithTheServicesWords(t *testing.T) {
+	t.Parallel()
+	l := newLab(t, rolesanywheretest.Options{})
+	l.aws.Inject(rolesanywheretest.Fault{Status: 429, Code: "ThrottlingException", Message: "Rate exceeded"})
+	conn := l.connection(l.sessionFields())
+	_, err := rolesAnywhereSource(l.clock.Now, turns(conn, 1))(t.Context(), conn)
+	var failed *upstreamError
+	if !errors.As(err, &failed) || failed.status != http.StatusTooManyRequests || failed.code != "ThrottlingException" ||
+		!strings.HasPrefix(failed.Error(), "CreateSession: ThrottlingException: Rate exceeded (HTTP 429, request id ") {
+		t.Errorf("throttled with an empty budget: %v", err)
+	}
+	if n := l.aws.Calls(); n != 1 {
+		t.Errorf("%d calls with one turn: retries are outside the budget", n)
+	}
+}
+
+func TestRetriesInTurn_EachTakesATurn(t *testing.T) {
+	t.Parallel()
+	limiter := rate.NewLimiter(rate.Every(time.Hour), 2)
+	retryer := &retriesInTurn{Standard: retry.NewStandard(), turns: limiter}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	for left := 1; left >= 0; left-- {
+		release, err := retryer.GetRetryToken(ctx, errStorage)
+		if err != nil {
+			t.Fatalf("a retry in turn: %v", err)
+		}
+		if err := release(nil); err != nil {
+			t.Errorf("giving the token back: %v", err)
+		}
+		if got := int(limiter.Tokens()); got != left {
+			t.Errorf("%d turns are left, want %d", got, left)
+		}
+	}
+	if release, err := retryer.GetRetryToken(ctx, errStorage); err == nil || release != nil {
+		t.Error("a retry without a turn was allowed")
+	}
+}
+
+func TestRolesAnywhereSource_EndedCertificateIsRefusedWithoutACall(t *testing.T) {
+	t.Parallel()
+	l := newLab(t, rolesanywheretest.Options{})
+	conn := l.connection(l.sessionFields())
+	for moved, says := range map[time.Duration]string{
+		366 * 24 * time.Hour: "write a new certificate and private_key", -2 * time.Hour: "compare this host's clock",
+	} {
+		now := func() time.Time { return testTime.Add(moved) }
+		_, err := rolesAnywhereSource(now, newBudget())(t.Context(), conn)
+		var refused *refusedError
+		if !errors.As(err, &refused) || !strings.HasPrefix(refused.text, "certificate: ") || !strings.Contains(refused.text, says) {
+			t.Errorf("%s later: %v, want a refusal that says %q", moved, err, says)
+		}
+	}
+	if n := l.aws.Calls(); n != 0 {
+		t.Errorf("%d calls with a certificate that is not valid", n)
+	}
+}
+
+// The mounts of one process share an account's quota. This one takes a second of real time.
+func TestNewFactory_MountsShareOneBudget(t *testing.T) {
+	t.Parallel()
+	authority, err := rolesanywheretest.NewAuthority(rolesanywheretest.AuthorityOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	identity, err := authority.Issue(rolesanywheretest.IssueOptions{NotAfter: time.Now().Add(365 * 24 * time.Hour)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	aws := rolesanywheretest.NewServer(rolesanywheretest.Options{TrustAnchors: []*x509.Certificate{authority.Certificate()}})
+	t.Cleanup(aws.Close)
+
+	const mounts, connections = 2, 5
+	factory, start := NewFactory(), time.Now()
+	var wait []func() []got
+	for range mounts {
+		made, err := factory(t.Context(), &logical.BackendConfig{Logger: hclog.NewNullLogger(), System: logical.TestSystemView()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		m := &mount{t: t, backend: made.(*backend), storage: &brokenStorage{Storage: &logical.InmemStorage{}}, log: &lockedBuffer{}}
+		t.Cleanup(func() { m.Cleanup(context.Background()) })
+		var names []string
+		for i := range connections {
+			names = append(names, string(rune('a'+i)))
+			m.write(names[i], rolesAnywhereFields(t, with("certificate", string(identity.CertificatePEM)),
+				with("private_key", string(identity.PrivateKeyPEM)), with("rolesanywhere_endpoint", aws.URL)))
+		}
+		wait = append(wait, m.readers(1, names...))
+	}
+	for _, readers := range wait {
+		for _, g := range readers() {
+			if g.err != nil {
+				t.Errorf("a reader got %v", g.err)
+			}
+		}
+	}
+	calls := aws.Requests()
+	if len(calls) != mounts*connections {
+		t.Fatalf("%d calls, want %d", len(calls), mounts*connections)
+	}
+	// The first is free, and each of the others waits for an eighth of a second. A slow machine only adds to that.
+	if took := time.Since(start); took < time.Second {
+		t.Errorf("%d calls of two mounts within %s: each mount has a budget of its own, or there is none", len(calls), took)
+	}
+}

@@ -1,0 +1,173 @@
+package s3conn
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/vault/sdk/logical"
+)
+
+// fullConnection has every field set to something of its own, so that a golden entry shows them all.
+func fullConnection() connection {
+	return connection{
+		revision: "REVISION",
+		settings: settings{
+			AuthType: "auth", Region: "region", CustomRegion: "custom", AccessKey: "AKIA",
+			ProfileARN: "profile", RoleARN: "role", TrustAnchorARN: "anchor", SessionName: "name", SendSessionName: true,
+			Duration: 1200, ExtendedDuration: true, Certificate: "certificate", RolesAnywhereEndpoint: "https://ra", GenerateLease: true,
+			S3Endpoint: "https://s3", S3Region: "s3region", S3PathStyle: true, S3AllowHTTP: true, CACert: "ca",
+		},
+		secretKey: newSecret("secret"), privateKey: newSecret("key"), proxyURL: newSecret("http://proxy"),
+	}
+}
+
+// golden compares what was stored with testdata, byte for byte: a tag that changes would lose what is stored.
+func golden(t *testing.T, file string, storage logical.Storage, key string) {
+	t.Helper()
+	want, err := os.ReadFile(filepath.Join("testdata", file))
+	if err != nil {
+		t.Fatal(err)
+	}
+	entry, err := storage.Get(t.Context(), key)
+	if err != nil || entry == nil {
+		t.Fatalf("reading %s: %v", key, err)
+	}
+	if got := strings.TrimSpace(string(entry.Value)); got != strings.TrimSpace(string(want)) {
+		t.Errorf("stored as\n%s\nwant, as in testdata/%s,\n%s", got, file, want)
+	}
+}
+
+// put stores a file of testdata.
+func put(t *testing.T, storage logical.Storage, key, file string) {
+	t.Helper()
+	content, err := os.ReadFile(filepath.Join("testdata", file))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := storage.Put(t.Context(), &logical.StorageEntry{Key: key, Value: content}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestStoredConnection_Version1IsWrittenAsEver(t *testing.T) {
+	t.Parallel()
+	storage := &logical.InmemStorage{}
+	c := fullConnection()
+	for i := range reflect.TypeFor[settings]().NumField() {
+		if reflect.ValueOf(c.settings).Field(i).IsZero() {
+			t.Errorf("%s is not set, so the golden entry would not show it", reflect.TypeFor[settings]().Field(i).Name)
+		}
+	}
+	if err := saveConnection(t.Context(), storage, "x", &c); err != nil {
+		t.Fatal(err)
+	}
+	golden(t, "connection-v1.json", storage, "config/x")
+}
+
+func TestStoredConnection_Version1IsReadWhole(t *testing.T) {
+	t.Parallel()
+	storage := &logical.InmemStorage{}
+	put(t, storage, "config/x", "connection-v1.json")
+	got, err := loadConnection(t.Context(), storage, "x")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := fullConnection()
+	if got.settings != want.settings || got.revision != want.revision || got.secretKey.reveal() != "secret" ||
+		got.privateKey.reveal() != "key" || got.proxyURL.reveal() != "http://proxy" {
+		t.Errorf("read %+v, want %+v", got.settings, want.settings)
+	}
+}
+
+// An older plugin must not take a newer entry for one of its own, and then write back what it understood of it.
+func TestStoredConnection_NewerVersionIsRefusedInWords(t *testing.T) {
+	t.Parallel()
+	for name, entry := range map[string]string{
+		"same types":          `{"version":2,"revision":"CANARY","auth_type":"access_key"}`,
+		"duration in words":   `{"version":2,"revision":"CANARY","duration":"1h"}`,
+		"nested":              `{"version":7,"revision":{"id":"CANARY"},"region":["a"],"secret_key":{"ref":"CANARY"}}`,
+		"everything is other": `{"version":2,"auth_type":1}`,
+	} {
+		m := newMount(t)
+		if err := m.storage.Put(t.Context(), &logical.StorageEntry{Key: "config/x", Value: []byte(entry)}); err != nil {
+			t.Fatal(err)
+		}
+		for op, path := range map[logical.Operation]string{
+			logical.ReadOperation: "config/x", logical.UpdateOperation: "config/x", logical.PatchOperation: "config/x",
+		} {
+			_, err := m.do(t.Context(), op, path, accessKeyFields())
+			if err == nil || !strings.Contains(err.Error(), "by a newer plugin") || !strings.Contains(err.Error(), "run the newer plugin") ||
+				strings.Contains(err.Error(), "CANARY") {
+				t.Errorf("%s: %s is answered with %v", name, op, err)
+			}
+		}
+		if m.stored("x") != entry {
+			t.Errorf("%s: the newer entry was changed to %s", name, m.stored("x"))
+		}
+		m.must(logical.DeleteOperation, "config/x", nil)
+	}
+}
+
+func TestStoredConnection_DamagedOneIsToldAndCanBeDeleted(t *testing.T) {
+	t.Parallel()
+	for name, entry := range map[string]string{
+		"not JSON": "CANARY{", "empty": "", "null": "null", "no version": `{"revision":"CANARY"}`, "no revision": `{"version":1}`,
+		"version below": `{"version":-1,"revision":"CANARY"}`, "another type": `{"version":1,"revision":"CANARY","duration":"CANARY"}`,
+	} {
+		m := newMount(t)
+		if err := m.storage.Put(t.Context(), &logical.StorageEntry{Key: "config/x", Value: []byte(entry)}); err != nil {
+			t.Fatal(err)
+		}
+		if status, body := m.readSDK("x"); status != 500 || !strings.Contains(body["message"].(string), "damaged") || strings.Contains(body["message"].(string), "CANARY") {
+			t.Errorf("%s: sdk/x is answered with %d, %v", name, status, body)
+		}
+		for _, path := range []string{"config/x", "creds/x"} {
+			_, err := m.do(t.Context(), logical.ReadOperation, path, nil)
+			if err == nil || !strings.Contains(err.Error(), "damaged; delete the connection and write it again") || strings.Contains(err.Error(), "CANARY") {
+				t.Errorf("%s: %s is answered with %v", name, path, err)
+			}
+		}
+		m.must(logical.DeleteOperation, "config/x", nil)
+		m.write("x", accessKeyFields())
+	}
+}
+
+func fullSession() session {
+	return session{issued: testTime, credentials: credentials{
+		accessKey: "ASIA", secretKey: newSecret("secret"), sessionToken: newSecret("token"), arn: "arn", expiration: testTime.Add(time.Hour),
+	}}
+}
+
+func storedLive(t *testing.T, storage logical.Storage) *liveConnection {
+	t.Helper()
+	c := fullConnection()
+	m := &mount{t: t, clock: &clock{now: testTime}, storage: &brokenStorage{Storage: storage}, log: &lockedBuffer{}}
+	m.start()
+	live := &liveConnection{backend: m.backend, name: "x", conn: &c}
+	live.ctx, live.cancel = context.WithCancel(t.Context())
+	return live
+}
+
+func TestStoredSession_Version1IsWrittenAsEver(t *testing.T) {
+	t.Parallel()
+	storage := &logical.InmemStorage{}
+	storedLive(t, storage).saveSession(t.Context(), storage, fullSession())
+	golden(t, "session-v1.json", storage, "session/x")
+}
+
+func TestStoredSession_Version1IsReadWhole(t *testing.T) {
+	t.Parallel()
+	storage := &logical.InmemStorage{}
+	put(t, storage, "session/x", "session-v1.json")
+	got, found := storedLive(t, storage).loadSession(t.Context(), storage)
+	want := fullSession()
+	if !found || got.accessKey != want.accessKey || got.secretKey.reveal() != "secret" || got.sessionToken.reveal() != "token" ||
+		got.arn != want.arn || !got.expiration.Equal(want.expiration) || !got.issued.Equal(want.issued) {
+		t.Errorf("read %v, %+v", found, got)
+	}
+}
