@@ -1,0 +1,50 @@
+// Command vault-plugin-s3conn serves the S3 connections secrets engine to Vault, which starts it.
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+
+	"github.com/hashicorp/go-hclog"
+	"github.com/hashicorp/vault/api"
+	"github.com/hashicorp/vault/sdk/plugin"
+
+	s3conn "github.com/s3conn/vault-plugin-s3conn"
+)
+
+func main() {
+	if err := run(os.Args[1:], os.Stdout, os.Stderr); err != nil {
+		hclog.New(&hclog.LoggerOptions{}).Error("serving the plugin", "error", err)
+		os.Exit(1)
+	}
+}
+
+func run(args []string, stdout, stderr io.Writer) error {
+	meta := &api.PluginAPIClientMeta{}
+	flags := meta.FlagSet() // the flags with which Vault may start a plugin
+	version := flags.Bool("version", false, "print the version and exit")
+	flags.SetOutput(stderr)
+	flags.Usage = func() { usage(flags) }
+	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	if *version {
+		fmt.Fprintf(stdout, "vault-plugin-s3conn %s (%s %s/%s)\n", s3conn.Version, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+		return nil
+	}
+	return plugin.ServeMultiplex(&plugin.ServeOpts{
+		BackendFactoryFunc: s3conn.NewFactory(),
+		TLSProviderFunc:    api.VaultPluginTLSProvider(meta.GetTLSConfig()),
+	})
+}
+
+func usage(flags *flag.FlagSet) {
+	fmt.Fprintln(flags.Output(), "vault-plugin-s3conn is a Vault secrets engine: Vault starts it, after \"vault plugin register\".\n"+
+		"By itself it only answers -version.")
+}

@@ -1,0 +1,44 @@
+package main
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+
+	s3conn "github.com/s3conn/vault-plugin-s3conn"
+)
+
+func TestRun_VersionIsPrintedAndNothingServed(t *testing.T) {
+	t.Parallel()
+	for _, flag := range []string{"-version", "--version", "-version=true"} {
+		var stdout, stderr bytes.Buffer
+		if err := run([]string{flag}, &stdout, &stderr); err != nil {
+			t.Errorf("%s: %v", flag, err)
+		}
+		if text := stdout.String(); stderr.Len() > 0 || !strings.HasPrefix(text, "vault-plugin-s3conn "+s3conn.Version+" (go") || strings.Count(text, "\n") != 1 {
+			t.Errorf("%s prints %q", flag, text)
+		}
+	}
+}
+
+func TestRun_HelpIsNoError(t *testing.T) {
+	t.Parallel()
+	var stdout, stderr bytes.Buffer
+	if err := run([]string{"-h"}, &stdout, &stderr); err != nil {
+		t.Errorf("-h: %v", err)
+	}
+	if !strings.Contains(stderr.String(), "vault plugin register") {
+		t.Errorf("-h prints %q", stderr.String())
+	}
+}
+
+func TestRun_UnknownFlagIsRefused(t *testing.T) {
+	t.Parallel()
+	var stdout, stderr bytes.Buffer
+	if err := run([]string{"-no-such-flag"}, &stdout, &stderr); err == nil || !strings.Contains(err.Error(), "-no-such-flag") {
+		t.Errorf("an unknown flag is answered with %v", err)
+	}
+	if stdout.Len() > 0 {
+		t.Errorf("standard output, where Vault reads the plugin's handshake, has %q", stdout.String())
+	}
+}
