@@ -1,0 +1,35 @@
+package harness
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"os/exec"
+	"testing"
+)
+
+// CLI runs the real vault command line against a server with its root token, as an operator would, and returns what it
+// printed and its exit code. Its environment holds nothing else of Vault's.
+func CLI(t testing.TB, v *Vault, args ...string) (stdout, stderr string, code int) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), readyTimeout)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, VaultBinary(t), args...)
+	cmd.Env = v.clientEnv(t.TempDir())
+	var out, errOut bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errOut
+	err := cmd.Run()
+	if exit := new(exec.ExitError); ctx.Err() != nil || (err != nil && !errors.As(err, &exit)) {
+		t.Fatalf("running vault %q: %v %v", args, err, ctx.Err())
+	}
+	return out.String(), errOut.String(), cmd.ProcessState.ExitCode()
+}
+
+// clientEnv is the environment in which vault's own programs find the server.
+func (v *Vault) clientEnv(home string, extra ...string) []string {
+	env := cleanEnv(home, "VAULT_ADDR="+v.Address(), "VAULT_TOKEN="+v.rootToken)
+	if v.ca != nil {
+		env = append(env, "VAULT_CACERT="+v.CAFile())
+	}
+	return append(env, extra...)
+}

@@ -1,0 +1,4 @@
+# An app that reads the credentials of one connection.
+path "s3conn/creds/orders" {
+  capabilities = ["read"]
+}

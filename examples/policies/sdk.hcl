@@ -1,0 +1,4 @@
+# An app whose AWS SDK reads the credentials of one connection.
+path "s3conn/sdk/orders" {
+  capabilities = ["read"]
+}
