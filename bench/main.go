@@ -1,0 +1,190 @@
+// Command bench measures the s3conn plugin against what bounds it: a plugin of constants, Vault's AWS engine as an external
+// plugin, and kv, all on one real Vault and loaded in turn in the same run. It runs in its own directory, as "make bench" does,
+// and writes Markdown to standard output. $VAULT_BIN is the vault program.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"maps"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"syscall"
+	"time"
+)
+
+type options struct {
+	rounds  int
+	clients int
+	length  time.Duration
+	storage string
+	starts  int
+	profile string
+}
+
+func main() {
+	var o options
+	flag.IntVar(&o.rounds, "rounds", 15, "how often each target is loaded")
+	flag.IntVar(&o.clients, "clients", 8, "connections that read at the same time")
+	flag.DurationVar(&o.length, "slice", time.Second, "how long a target is loaded at a time")
+	flag.StringVar(&o.storage, "storage", "inmem", "Vault's storage: inmem, or raft for what writing leases costs a disk")
+	flag.IntVar(&o.starts, "starts", 15, "how often each plugin is started for its start time")
+	flag.StringVar(&o.profile, "profile", "", "write profiles of the loaded plugin into this directory and measure nothing")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, o); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		stop()
+		os.Exit(1)
+	}
+}
+
+func say(format string, arguments ...any) {
+	fmt.Fprintf(os.Stderr, "bench: "+format+"\n", arguments...)
+}
+
+func run(ctx context.Context, o options) error {
+	vault := os.Getenv("VAULT_BIN")
+	if vault == "" {
+		return errors.New("finding Vault: set VAULT_BIN to what scripts/build-server vault prints")
+	}
+	programs, plugins, err := buildPrograms(ctx, o)
+	if err != nil {
+		return err
+	}
+	aws, err := startAccount()
+	if err != nil {
+		return err
+	}
+	defer aws.close()
+	dir, err := os.MkdirTemp("", "s3conn-bench")
+	if err != nil {
+		return fmt.Errorf("making Vault's directory: %w", err)
+	}
+	defer os.RemoveAll(dir)
+	say("starting Vault")
+	server, err := startVault(ctx, vault, dir, plugins, o.storage)
+	defer server.stop()
+	if err != nil {
+		return err
+	}
+	if o.profile != "" {
+		return profile(ctx, o, server, aws, programs)
+	}
+	if err := server.mount(ctx, programs[1], []program{programs[0], programs[2]}, nil); err != nil {
+		return err
+	}
+	idle, err := server.atRest(ctx, programs)
+	if err != nil {
+		return err
+	}
+	if err := server.configure(ctx, aws); err != nil {
+		return err
+	}
+	if err := server.checkSizes(twins...); err != nil {
+		return err
+	}
+	inUse, err := server.atRest(ctx, programs)
+	if err != nil {
+		return err
+	}
+	return measure(ctx, o, server, aws, programs, processFigures{idle: idle, inUse: inUse})
+}
+
+// buildPrograms returns the floor, ours and the AWS engine, in this order, and the directory that they are in. It is below
+// bin/, which git ignores.
+func buildPrograms(ctx context.Context, o options) ([]program, string, error) {
+	plugins, err := filepath.Abs(filepath.Join("..", "bin", "bench"))
+	if err == nil {
+		err = os.MkdirAll(plugins, 0o755)
+	}
+	if err == nil {
+		plugins, err = filepath.EvalSymlinks(plugins) // Vault wants none on the way
+	}
+	if err != nil {
+		return nil, "", fmt.Errorf("making the plugins' directory: %w", err)
+	}
+	ours := oursProgram
+	if o.profile != "" {
+		ours = profiledProgram
+	}
+	programs := []program{floorProgram, ours, awsProgram}
+	for i := range programs {
+		say("building %s", programs[i].name)
+		if programs[i], err = programs[i].build(ctx, plugins); err != nil {
+			return nil, "", err
+		}
+	}
+	return programs, plugins, nil
+}
+
+var (
+	leaseless = [][]target{{floorLeaseless, oursLeaseless, framework}, {floorRaw, oursRaw}, {kvEntry}}
+	leased    = [][]target{{floorLeased, oursLeased}, {awsRole}}
+	twins     = [][2]target{{oursLeaseless, floorLeaseless}, {oursRaw, floorRaw}, {oursLeased, floorLeased}}
+	peers     = [][2]target{{oursLeaseless, awsRole}, {oursRaw, awsRole}, {oursLeased, awsRole}, {oursLeaseless, kvEntry}, {framework, floorLeaseless}}
+)
+
+func measure(ctx context.Context, o options, s *server, aws *account, programs []program, figures processFigures) error {
+	m := &measurement{server: s, rounds: o.rounds, clients: o.clients, length: o.length, say: say, reads: map[target]int{}}
+	results, err := m.run(ctx, leaseless...)
+	if err != nil {
+		return err
+	}
+	before, err := s.footprint()
+	if err != nil {
+		return err
+	}
+	// Last, and by themselves: leases stay in Vault and make it slower for all that come after.
+	withLeases, err := m.run(ctx, leased...)
+	if err != nil {
+		return err
+	}
+	maps.Copy(results, withLeases)
+	after, err := s.footprint()
+	if err != nil {
+		return err
+	}
+	if figures.loaded, err = s.atRest(ctx, programs); err != nil {
+		return err
+	}
+	say("starting each plugin %d times", o.starts)
+	if figures.start, err = startTimes(ctx, programs, o.starts); err != nil {
+		return err
+	}
+	say("weighing the programs")
+	ours, floor, err := weights(ctx, programs)
+	if err != nil {
+		return err
+	}
+	r := report{os.Stdout}
+	r.machine(m, o.storage)
+	r.bars(results)
+	r.ratios(append(twins, peers...), results)
+	r.targets(slices.Concat(append(leaseless, leased...)...), results)
+	r.upstream(m.reads, aws.anywhere.Sessions(), aws.assumed.Load())
+	r.capacity(results, before, after, m.reads[floorLeased]+m.reads[oursLeased]+m.reads[awsRole])
+	r.processes(programs, figures)
+	r.weights(ours, floor)
+	return nil
+}
+
+func weights(ctx context.Context, programs []program) (ours, floor weight, err error) {
+	dir, err := os.MkdirTemp("", "s3conn-bench-symbols")
+	if err != nil {
+		return nil, nil, fmt.Errorf("making a directory for programs with symbols: %w", err)
+	}
+	defer os.RemoveAll(dir)
+	if floor, err = weigh(ctx, programs[0], dir); err != nil {
+		return nil, nil, err
+	}
+	if ours, err = weigh(ctx, programs[1], dir); err != nil {
+		return nil, nil, err
+	}
+	return ours, floor, nil
+}

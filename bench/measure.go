@@ -1,0 +1,100 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// measurement is a load run's settings.
+type measurement struct {
+	server  *server
+	rounds  int
+	clients int
+	length  time.Duration // of one slice
+	say     func(format string, arguments ...any)
+	reads   map[target]int // all of them, uncounted rounds too
+}
+
+// run loads the targets of each set in turn, round after round, and every other round backwards within a set: what drifts or
+// lingers then meets a set's targets alike. A first round is not counted.
+func (m *measurement) run(ctx context.Context, sets ...[]target) (map[target]series, error) {
+	results := map[target]series{}
+	for round := range m.rounds + 1 {
+		for _, set := range sets {
+			order := slices.Clone(set)
+			if round%2 == 1 {
+				slices.Reverse(order)
+			}
+			for _, t := range order {
+				one, err := m.slice(ctx, t)
+				if err != nil {
+					return nil, fmt.Errorf("loading %s: %w", t.name, err)
+				}
+				if round > 0 {
+					results[t] = append(results[t], one)
+				}
+			}
+		}
+		m.say("round %d of %d", round, m.rounds)
+	}
+	return results, nil
+}
+
+// leadIn is the part of a slice's length for which a target is loaded before, uncounted, while what the one before it left
+// behind is cleared away.
+const leadIn = 0.2
+
+func (m *measurement) slice(ctx context.Context, t target) (slice, error) {
+	pids := []int{m.server.cmd.Process.Pid}
+	if t.program != "" {
+		pid, err := m.server.pluginPID(t.program)
+		if err != nil {
+			return slice{}, err
+		}
+		pids = append(pids, pid)
+	}
+	lead, _, err := load(ctx, m.server.address, t.path, m.server.token, m.clients, time.Duration(leadIn*float64(m.length)))
+	if err != nil {
+		return slice{}, err
+	}
+	before, err := processorTimes(pids)
+	if err != nil {
+		return slice{}, err
+	}
+	latencies, took, err := load(ctx, m.server.address, t.path, m.server.token, m.clients, m.length)
+	if err != nil {
+		return slice{}, err
+	}
+	after, err := processorTimes(pids)
+	if err != nil {
+		return slice{}, err
+	}
+	m.reads[t] += len(lead) + len(latencies)
+	reads := time.Duration(len(latencies))
+	if reads == 0 {
+		return slice{}, fmt.Errorf("no read ended within %s; make the slice longer", m.length)
+	}
+	one := slice{
+		perSecond: float64(reads) / took.Seconds(),
+		p50:       durations(latencies, 0.50), p99: durations(latencies, 0.99),
+		vaultCPU: (after[0] - before[0]) / reads,
+	}
+	if len(pids) > 1 {
+		one.pluginCPU = (after[1] - before[1]) / reads
+	}
+	return one, nil
+}
+
+func processorTimes(pids []int) ([]time.Duration, error) {
+	var all []time.Duration
+	for _, pid := range pids {
+		one, err := processorTime(pid)
+		if err != nil {
+			return nil, fmt.Errorf("reading the processor time of a server: %w", err)
+		}
+		all = append(all, one)
+	}
+	return all, nil
+}

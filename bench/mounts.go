@@ -1,0 +1,120 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"math"
+
+	"github.com/hashicorp/vault/api"
+
+	"github.com/s3conn/vault-plugin-s3conn/bench/answer"
+)
+
+// target is one path to load.
+type target struct {
+	name    string // in reports
+	path    string
+	program string // of the plugin that serves it; empty: Vault itself
+}
+
+var (
+	floorLeaseless = target{"floor, no lease", "floor/leaseless/orders", floorProgram.name}
+	floorRaw       = target{"floor, raw", "floor/raw/orders", floorProgram.name}
+	floorLeased    = target{"floor, leased", "floor/leased/orders", floorProgram.name}
+	framework      = target{"floor behind the SDK's framework", "floor/framework/orders", floorProgram.name}
+	oursLeaseless  = target{"s3conn creds/NAME, no lease", "s3conn/creds/leaseless", oursProgram.name}
+	oursRaw        = target{"s3conn sdk/NAME", "s3conn/sdk/leaseless", oursProgram.name}
+	oursLeased     = target{"s3conn creds/NAME, leased", "s3conn/creds/leased", oursProgram.name}
+	awsRole        = target{"AWS engine, assumed_role", "aws/sts/orders", awsProgram.name}
+	kvEntry        = target{"kv version 1 (inside Vault)", "kv/orders", ""}
+)
+
+// connections is how many of ours are read: each may cost one CreateSession.
+const connections = 2
+
+// mount registers the programs and mounts them, with kv beside them. ours may be another build of our plugin.
+func (s *server) mount(ctx context.Context, ours program, others []program, env []string) error {
+	sys := s.client.Sys()
+	paths := map[string]string{floorProgram.name: "floor", awsProgram.name: "aws", ours.name: "s3conn"}
+	for _, p := range append(others, ours) {
+		registration := &api.RegisterPluginInput{Name: p.name, Type: api.PluginTypeSecrets, Command: p.name, SHA256: p.sum}
+		if p.name == ours.name {
+			registration.Env = env
+		}
+		if err := sys.RegisterPluginWithContext(ctx, registration); err != nil {
+			return fmt.Errorf("registering %s: %w", p.name, err)
+		}
+		if err := sys.MountWithContext(ctx, paths[p.name], &api.MountInput{Type: p.name}); err != nil {
+			return fmt.Errorf("mounting %s: %w", p.name, err)
+		}
+	}
+	if err := sys.MountWithContext(ctx, "kv", &api.MountInput{Type: "kv"}); err != nil {
+		return fmt.Errorf("mounting kv: %w", err)
+	}
+	return nil
+}
+
+// configure writes what each mount needs to be read.
+func (s *server) configure(ctx context.Context, aws *account) error {
+	writes := []struct {
+		path string
+		data map[string]any
+	}{
+		{"s3conn/config/leased", connection(aws, true)},
+		{"s3conn/config/leaseless", connection(aws, false)},
+		{"aws/config/root", map[string]any{
+			"access_key": "AKIAIOSFODNN7EXAMPLE", "secret_key": answer.SecretAccessKey, "region": answer.Region,
+			"sts_endpoint": aws.sts.URL, "sts_region": answer.Region, "iam_endpoint": aws.sts.URL,
+		}},
+		{"aws/roles/orders", map[string]any{"credential_type": "assumed_role", "role_arns": answer.RoleARN}},
+	}
+	for _, write := range writes {
+		if _, err := s.client.Logical().WriteWithContext(ctx, write.path, write.data); err != nil {
+			return fmt.Errorf("writing %s: %w", write.path, err)
+		}
+	}
+	read, err := s.client.Logical().ReadWithContext(ctx, floorLeaseless.path)
+	if err != nil {
+		return fmt.Errorf("reading %s: %w", floorLeaseless.path, err)
+	}
+	if _, err := s.client.Logical().WriteWithContext(ctx, kvEntry.path, read.Data); err != nil {
+		return fmt.Errorf("writing %s: %w", kvEntry.path, err)
+	}
+	return nil
+}
+
+func connection(aws *account, lease bool) map[string]any {
+	return map[string]any{
+		"auth_type": "roles_anywhere", "region": answer.Region, "session_name": answer.SessionName,
+		"profile_arn": answer.ProfileARN, "role_arn": answer.RoleARN, "trust_anchor_arn": answer.TrustAnchorARN,
+		"certificate": string(aws.certificate.CertificatePEM), "private_key": string(aws.certificate.PrivateKeyPEM),
+		"rolesanywhere_endpoint": aws.anywhere.URL, "generate_lease": lease,
+	}
+}
+
+// sizeTolerance is for what differs by nature: paths in lease IDs, and a number of one digit less.
+const sizeTolerance = 0.02
+
+// checkSizes makes sure that neither side has more to carry than the other.
+func (s *server) checkSizes(pairs ...[2]target) error {
+	for _, pair := range pairs {
+		var sizes [2]float64
+		for i, t := range pair {
+			r, err := newReader(s.address, t.path, s.token)
+			if err != nil {
+				return err
+			}
+			size, err := r.read()
+			r.conn.Close()
+			if err != nil {
+				return err
+			}
+			sizes[i] = float64(size)
+		}
+		if math.Abs(sizes[0]-sizes[1]) > sizeTolerance*sizes[0] {
+			return fmt.Errorf("comparing answers: %q has %v bytes and %q has %v; make the floor's constants as large as the engine's answers",
+				pair[0].name, sizes[0], pair[1].name, sizes[1])
+		}
+	}
+	return nil
+}

@@ -1,0 +1,108 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"runtime"
+	"strings"
+	"time"
+)
+
+// report writes Markdown tables. What it could not write it does not report: it writes to a terminal or a file that a
+// person then reads.
+type report struct{ w io.Writer }
+
+func (r report) title(format string, arguments ...any) {
+	fmt.Fprintf(r.w, "\n### "+format+"\n\n", arguments...)
+}
+
+func (r report) header(columns ...string) {
+	r.row(columns...)
+	fmt.Fprintf(r.w, "|%s\n", strings.Repeat("---|", len(columns)))
+}
+
+func (r report) row(cells ...string) { fmt.Fprintf(r.w, "| %s |\n", strings.Join(cells, " | ")) }
+
+// machine tells what the absolute numbers are worth.
+func (r report) machine(m *measurement, storage string) {
+	fmt.Fprintf(r.w, "%d processors, %s, %s/%s; Vault with %s storage; %d clients, %d rounds of %s each.\n",
+		runtime.NumCPU(), runtime.Version(), runtime.GOOS, runtime.GOARCH, storage, m.clients, m.rounds, m.length)
+}
+
+func (r report) targets(targets []target, results map[target]series) {
+	r.title("Reads")
+	r.header("target", "reads/s", "p50", "p99", "Vault's CPU per read", "plugin's CPU per read")
+	for _, t := range targets {
+		s := results[t]
+		plugin := "-"
+		if t.program != "" {
+			plugin = micros(s.median(pluginCPU))
+		}
+		r.row(t.name, fmt.Sprintf("%.0f", s.median(throughput)), micros(s.median(p50)), micros(s.median(p99)),
+			micros(s.median(vaultCPU)), plugin)
+	}
+}
+
+func micros(nanoseconds float64) string {
+	return fmt.Sprintf("%.0f µs", nanoseconds/float64(time.Microsecond))
+}
+
+func (r report) ratios(pairs [][2]target, results map[target]series) {
+	r.title("Ratios, as medians over the rounds with the middle half in brackets")
+	r.header("target", "to", "reads/s", "p50", "p99", "Vault's CPU", "plugin's CPU")
+	for _, pair := range pairs {
+		cells := []string{pair[0].name, pair[1].name}
+		for _, value := range []func(slice) float64{throughput, p50, p99, vaultCPU, pluginCPU} {
+			middle, low, high := ratio(results[pair[0]], results[pair[1]], value)
+			if middle == 0 {
+				cells = append(cells, "-")
+				continue
+			}
+			cells = append(cells, fmt.Sprintf("%.3f (%.2f to %.2f)", middle, low, high))
+		}
+		r.row(cells...)
+	}
+}
+
+// upstream tells what AWS was asked for.
+func (r report) upstream(reads map[target]int, sessions int, assumed int64) {
+	r.title("Calls to AWS")
+	r.header("engine", "reads", "calls")
+	r.row("s3conn, CreateSession", fmt.Sprint(reads[oursLeased]+reads[oursLeaseless]+reads[oursRaw]),
+		fmt.Sprintf("%d (%d connections)", sessions, connections))
+	r.row("AWS engine, AssumeRole", fmt.Sprint(reads[awsRole]), fmt.Sprint(assumed))
+}
+
+type processFigures struct {
+	start map[string]time.Duration
+	// Resident memory in KiB: mounted and never used, configured and read once, after the load.
+	idle, inUse, loaded map[string]int64
+}
+
+func (r report) processes(programs []program, f processFigures) {
+	base := programs[0]
+	r.title("The process (in brackets: to the floor's)")
+	r.header("plugin", "start to serving", "resident, idle", "resident, read once", "resident, after the load", "stripped program")
+	compared := func(format string, value, to float64) string {
+		return fmt.Sprintf(format+" (%.2f)", value, value/to)
+	}
+	const mib = 1 << 20
+	for _, p := range programs {
+		r.row(p.name,
+			compared("%.0f ms", float64(f.start[p.name])/1e6, float64(f.start[base.name])/1e6),
+			compared("%.1f MiB", float64(f.idle[p.name])/1024, float64(f.idle[base.name])/1024),
+			compared("%.1f MiB", float64(f.inUse[p.name])/1024, float64(f.inUse[base.name])/1024),
+			compared("%.1f MiB", float64(f.loaded[p.name])/1024, float64(f.loaded[base.name])/1024),
+			compared("%.1f MiB", float64(p.size)/mib, float64(base.size)/mib))
+	}
+}
+
+func (r report) weights(of, over weight) {
+	r.title("Symbols that the plugin has over the floor's, by module")
+	r.header("module", "plugin", "floor", "more")
+	const kib = 1 << 10
+	for _, name := range excess(of, over) {
+		r.row(name, fmt.Sprintf("%d KiB", of[name]/kib), fmt.Sprintf("%d KiB", over[name]/kib),
+			fmt.Sprintf("%d KiB", (of[name]-over[name])/kib))
+	}
+}

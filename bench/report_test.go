@@ -1,0 +1,105 @@
+package main
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestReport_BarsTellWhatIsMissed(t *testing.T) {
+	t.Parallel()
+	var text strings.Builder
+	results := map[target]series{
+		floorLeaseless: {{perSecond: 100, p99: 100}}, oursLeaseless: {{perSecond: 98, p99: 111}},
+		floorRaw: {{perSecond: 100, p99: 100}}, oursRaw: {{perSecond: 96, p99: 110}},
+		awsRole: {{perSecond: 10}},
+	}
+	report{&text}.bars(results)
+	for _, want := range []string{
+		"| reads/s of s3conn creds/NAME, no lease to floor, no lease | at least 0.97 | 0.980 | yes |",
+		"| reads/s of s3conn sdk/NAME to floor, raw | at least 0.97 | 0.960 | no |",
+		"| p99 of s3conn creds/NAME, no lease to floor, no lease | at most 1.10 | 1.110 | no |",
+		"| p99 of s3conn sdk/NAME to floor, raw | at most 1.10 | 1.100 | yes |",
+		"| reads/s of s3conn creds/NAME, no lease to AWS engine, assumed_role | at least 5.00 | 9.800 | yes |",
+	} {
+		if !strings.Contains(text.String(), want) {
+			t.Errorf("the report lacks %q:\n%s", want, &text)
+		}
+	}
+}
+
+func TestReport_CapacityAddsUp(t *testing.T) {
+	t.Parallel()
+	var text strings.Builder
+	results := map[target]series{oursLeaseless: {{vaultCPU: 250 * time.Microsecond, pluginCPU: 90 * time.Microsecond}}}
+	report{&text}.capacity(results, footprint{1000, 0}, footprint{6000, 1 << 20}, 1000)
+	for _, want := range []string{
+		"| s3conn creds/NAME, no lease | 0.25 | 0.09 |",
+		"1000 leases are alive at the end; each takes 5.0 KiB of Vault's memory and 1.0 KiB of raft's files.",
+	} {
+		if !strings.Contains(text.String(), want) {
+			t.Errorf("the report lacks %q:\n%s", want, &text)
+		}
+	}
+}
+
+// needsProc skips where processes cannot be looked at as the benchmark does.
+func needsProc(t *testing.T) {
+	t.Helper()
+	if runtime.GOOS != "linux" {
+		t.Skip("!!! NOT TESTED: reading /proc needs Linux !!!")
+	}
+}
+
+func TestReport_CapacityWithoutGrowthSaysNothingOfFiles(t *testing.T) {
+	t.Parallel()
+	var text strings.Builder
+	report{&text}.capacity(nil, footprint{1000, 500}, footprint{6000, 500}, 1000)
+	if !strings.Contains(text.String(), "each takes 5.0 KiB of Vault's memory.\n") {
+		t.Errorf("the report says:\n%s", &text)
+	}
+}
+
+func TestFootprint_CountsRaftsFiles(t *testing.T) {
+	t.Parallel()
+	needsProc(t)
+	dir := t.TempDir()
+	if err := os.MkdirAll(filepath.Join(dir, "raft", "snapshots"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range []string{"raft/vault.db", "raft/snapshots/one", "not-raft"} {
+		if err := os.WriteFile(filepath.Join(dir, file), make([]byte, 1000), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s := &server{dir: dir, cmd: &exec.Cmd{Process: &os.Process{Pid: os.Getpid()}}}
+	f, err := s.footprint()
+	if err != nil || f.disk != 2000 || f.memory < 1000 {
+		t.Errorf("footprint %+v, %v; want 2000 bytes of files and this process's memory", f, err)
+	}
+}
+
+func TestProcessorTime_OfThisProcess(t *testing.T) {
+	t.Parallel()
+	needsProc(t)
+	before, err := processorTime(os.Getpid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for start := time.Now(); ; {
+		after, err := processorTime(os.Getpid())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if after > before {
+			break
+		}
+		if time.Since(start) > 10*time.Second {
+			t.Fatal("ten seconds of work took no processor time")
+		}
+	}
+}

@@ -1,0 +1,81 @@
+package main
+
+import (
+	"context"
+	"crypto/x509"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"sync/atomic"
+	"time"
+
+	"github.com/s3conn/vault-plugin-s3conn/bench/answer"
+	"github.com/s3conn/vault-plugin-s3conn/rolesanywhere/rolesanywheretest"
+)
+
+// account stands for AWS: IAM Roles Anywhere for our plugin, STS for Vault's AWS engine. Both sell the same credentials.
+type account struct {
+	anywhere    *rolesanywheretest.Server
+	certificate *rolesanywheretest.Issued
+	sts         *httptest.Server
+	assumed     atomic.Int64 // calls of AssumeRole
+}
+
+func startAccount() (*account, error) {
+	authority, err := rolesanywheretest.NewAuthority(rolesanywheretest.AuthorityOptions{})
+	if err != nil {
+		return nil, fmt.Errorf("making a CA: %w", err)
+	}
+	a := &account{}
+	// Long enough for the engine not to warn of its end, which would make its answers longer.
+	a.certificate, err = authority.Issue(rolesanywheretest.IssueOptions{NotAfter: time.Now().AddDate(1, 0, 0)})
+	if err != nil {
+		return nil, fmt.Errorf("issuing a certificate: %w", err)
+	}
+	a.anywhere = rolesanywheretest.NewServer(rolesanywheretest.Options{
+		TrustAnchors: []*x509.Certificate{authority.Certificate()},
+		Vend: func(context.Context, rolesanywheretest.SessionRequest) (rolesanywheretest.Credentials, error) {
+			return rolesanywheretest.Credentials{AccessKeyID: answer.AccessKeyID, SecretAccessKey: answer.SecretAccessKey,
+				SessionToken: answer.SessionToken()}, nil
+		},
+	})
+	a.sts = httptest.NewServer(http.HandlerFunc(a.serveSTS))
+	return a, nil
+}
+
+func (a *account) close() {
+	a.anywhere.Close()
+	a.sts.CloseClientConnections()
+	a.sts.Close()
+}
+
+// maxForm bounds a request to the stand-in.
+const maxForm = 64 << 10
+
+// serveSTS answers as fast as it can and checks nothing: what is measured is its caller.
+//
+// https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html
+func (a *account) serveSTS(w http.ResponseWriter, r *http.Request) {
+	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
+	w.Header().Set("Content-Type", "text/xml")
+	switch r.PostFormValue("Action") {
+	case "AssumeRole":
+		a.assumed.Add(1)
+		fmt.Fprintf(w, assumeRoleXML, answer.AccessKeyID, answer.SecretAccessKey, answer.SessionToken(),
+			time.Now().Add(answer.Lifetime).UTC().Format(time.RFC3339), answer.AssumedRoleARN, answer.SessionName)
+	case "GetCallerIdentity":
+		fmt.Fprintf(w, callerIdentityXML, answer.Account, answer.Account)
+	default:
+		http.Error(w, "<ErrorResponse><Error><Code>InvalidAction</Code></Error></ErrorResponse>", http.StatusBadRequest)
+	}
+}
+
+const (
+	assumeRoleXML = `<AssumeRoleResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><AssumeRoleResult><Credentials>` +
+		`<AccessKeyId>%s</AccessKeyId><SecretAccessKey>%s</SecretAccessKey><SessionToken>%s</SessionToken>` +
+		`<Expiration>%s</Expiration></Credentials><AssumedRoleUser><Arn>%s</Arn><AssumedRoleId>AROAEXAMPLE:%s</AssumedRoleId>` +
+		`</AssumedRoleUser></AssumeRoleResult><ResponseMetadata><RequestId>1</RequestId></ResponseMetadata></AssumeRoleResponse>`
+	callerIdentityXML = `<GetCallerIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><GetCallerIdentityResult>` +
+		`<Arn>arn:aws:iam::%s:user/vault</Arn><UserId>AIDAEXAMPLE</UserId><Account>%s</Account></GetCallerIdentityResult>` +
+		`<ResponseMetadata><RequestId>1</RequestId></ResponseMetadata></GetCallerIdentityResponse>`
+)
