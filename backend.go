@@ -44,10 +44,12 @@ type backend struct {
 
 // NewFactory returns what Vault calls for every mount, and at registration with an empty configuration: it does no
 // I/O and starts nothing. The mounts of one factory share the budget of calls to AWS, as they share the account.
-func NewFactory() logical.Factory {
-	source := rolesAnywhereSource(time.Now, newBudget())
+func NewFactory() logical.Factory { return newFactory(time.Now, newBudget()) }
+
+func newFactory(now func() time.Time, budget *budget) logical.Factory {
+	source := rolesAnywhereSource(now, budget)
 	return func(ctx context.Context, config *logical.BackendConfig) (logical.Backend, error) {
-		b := newBackend(time.Now, source)
+		b := newBackend(now, source)
 		if err := b.Setup(ctx, config); err != nil {
 			return nil, err
 		}

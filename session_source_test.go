@@ -2,7 +2,6 @@ package s3conn
 
 import (
 	"context"
-	"crypto/x509"
 	"errors"
 	"net/http"
 	"strings"
@@ -144,51 +143,29 @@ func TestRolesAnywhereSource_EndedCertificateIsRefusedWithoutACall(t *testing.T)
 	}
 }
 
-// The mounts of one process share an account's quota. This one takes a second of real time.
+// The mounts of one process share an account's quota: what one has used up, another has not.
 func TestNewFactory_MountsShareOneBudget(t *testing.T) {
 	t.Parallel()
-	authority, err := rolesanywheretest.NewAuthority(rolesanywheretest.AuthorityOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	identity, err := authority.Issue(rolesanywheretest.IssueOptions{NotAfter: time.Now().Add(365 * 24 * time.Hour)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	aws := rolesanywheretest.NewServer(rolesanywheretest.Options{TrustAnchors: []*x509.Certificate{authority.Certificate()}})
-	t.Cleanup(aws.Close)
-
-	const mounts, connections = 2, 5
-	factory, start := NewFactory(), time.Now()
-	var wait []func() []got
-	for range mounts {
+	l := newLab(t, rolesanywheretest.Options{})
+	factory := newFactory(l.clock.Now, turns(l.connection(l.sessionFields()), 1))
+	var mounts []*mount
+	for range 2 {
 		made, err := factory(t.Context(), &logical.BackendConfig{Logger: hclog.NewNullLogger(), System: logical.TestSystemView()})
 		if err != nil {
 			t.Fatal(err)
 		}
 		m := &mount{t: t, backend: made.(*backend), storage: &brokenStorage{Storage: &logical.InmemStorage{}}, log: &lockedBuffer{}}
 		t.Cleanup(func() { m.Cleanup(context.Background()) })
-		var names []string
-		for i := range connections {
-			names = append(names, string(rune('a'+i)))
-			m.write(names[i], rolesAnywhereFields(t, with("certificate", string(identity.CertificatePEM)),
-				with("private_key", string(identity.PrivateKeyPEM)), with("rolesanywhere_endpoint", aws.URL)))
-		}
-		wait = append(wait, m.readers(1, names...))
+		m.write("orders", l.sessionFields())
+		mounts = append(mounts, m)
 	}
-	for _, readers := range wait {
-		for _, g := range readers() {
-			if g.err != nil {
-				t.Errorf("a reader got %v", g.err)
-			}
-		}
+	mounts[0].read("creds/orders")
+	short, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+	defer cancel()
+	if got := mounts[1].readCreds(short, "orders"); got.err == nil {
+		t.Error("the second mount has a budget of its own, or there is none: it got a session without a turn")
 	}
-	calls := aws.Requests()
-	if len(calls) != mounts*connections {
-		t.Fatalf("%d calls, want %d", len(calls), mounts*connections)
-	}
-	// The first is free, and each of the others waits for an eighth of a second. A slow machine only adds to that.
-	if took := time.Since(start); took < time.Second {
-		t.Errorf("%d calls of two mounts within %s: each mount has a budget of its own, or there is none", len(calls), took)
+	if n := l.aws.Calls(); n != 1 {
+		t.Errorf("%d calls with one turn", n)
 	}
 }
