@@ -1,7 +1,6 @@
 package s3conn
 
 import (
-	"context"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -211,56 +210,4 @@ func TestSession_StorageThatFailsOrHangsDoesNotFailAReader(t *testing.T) {
 			t.Errorf("with storage that hangs: %+v, want a session within %s", g, 2*storeTimeout)
 		}
 	})
-}
-
-func TestBudget_ThousandColdConnectionsStayUnderTheQuotaAndAllGetASession(t *testing.T) {
-	sessionTest(t, func(t *testing.T, m *mount, aws *service) {
-		budget := newBudget()
-		m.source = func(ctx context.Context, conn *connection) (session, error) {
-			if err := budget.of(conn).Wait(ctx); err != nil {
-				return session{}, upstream(opCreateSession, err)
-			}
-			return aws.createSession(ctx, conn)
-		}
-		m.start()
-		names := m.writeConnections(1000)
-		start := time.Now()
-		pending := names
-		for rounds := 0; len(pending) > 0; rounds++ { // a client tries again after a 503
-			if rounds == 12 {
-				t.Fatalf("%d connections have no session after %s", len(pending), time.Since(start))
-			}
-			var again []string
-			for i, g := range m.readers(1, pending...)() {
-				if g.err != nil {
-					again = append(again, pending[i])
-				}
-			}
-			pending = again
-		}
-		t.Logf("1000 sessions after %s", time.Since(start))
-		if n := aws.count(); n != 1000 {
-			t.Errorf("%d calls, want 1000", n)
-		}
-		for i := range aws.calls {
-			if i+10 < len(aws.calls) && aws.calls[i+10].Sub(aws.calls[i]) < time.Second+100*time.Millisecond {
-				t.Fatalf("11 calls within %s: the service allows 10 a second", aws.calls[i+10].Sub(aws.calls[i]))
-			}
-		}
-	})
-}
-
-func TestBudget_IsPerAccountAndRegion(t *testing.T) {
-	t.Parallel()
-	b := newBudget()
-	conn := func(account, region string) *connection {
-		return &connection{settings: settings{RoleARN: "arn:aws:iam::" + account + ":role/x", Region: region}}
-	}
-	one := b.of(conn("111111111111", "us-east-1"))
-	if b.of(conn("111111111111", "us-east-1")) != one {
-		t.Error("two connections of one account and region have budgets of their own")
-	}
-	if b.of(conn("222222222222", "us-east-1")) == one || b.of(conn("111111111111", "eu-west-1")) == one {
-		t.Error("another account or region shares the budget")
-	}
 }

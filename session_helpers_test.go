@@ -87,6 +87,12 @@ func (s *service) count() int {
 // goroutine behind.
 func sessionTest(t *testing.T, run func(t *testing.T, m *mount, aws *service)) {
 	t.Parallel()
+	loneSessionTest(t, run)
+}
+
+// loneSessionTest is sessionTest for work that keeps the machine busy for seconds: tests that talk to real sockets,
+// with real time limits, do not run beside it.
+func loneSessionTest(t *testing.T, run func(t *testing.T, m *mount, aws *service)) {
 	synctest.Test(t, func(t *testing.T) {
 		aws := &service{lifetime: time.Hour}
 		m := &mount{t: t, storage: &brokenStorage{Storage: &logical.InmemStorage{}}, log: &lockedBuffer{}, source: aws.createSession}
