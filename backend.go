@@ -115,15 +115,20 @@ func (b *backend) serveLive(ctx context.Context, req *logical.Request) (resp *lo
 		handle = b.readSDKCredentials
 		name, found = strings.CutPrefix(req.Path, sdkPrefix)
 	}
-	if !found {
+	if !found || b.live.look(name) == nil {
 		return nil, nil, false
 	}
-	if live, _ := b.live.look(name); live == nil {
-		return nil, nil, false
-	}
-	data := &framework.FieldData{Raw: map[string]any{"name": name}, Schema: b.nameOnly}
-	resp, err = b.answer(handle)(ctx, req, data)
+	resp, err = handle(ctx, req.Storage, name)
 	return resp, err, true
+}
+
+// readByName answers a read of PREFIX/NAME.
+type readByName func(ctx context.Context, storage logical.Storage, name string) (*logical.Response, error)
+
+func byName(read readByName) framework.OperationFunc {
+	return func(ctx context.Context, req *logical.Request, data *framework.FieldData) (*logical.Response, error) {
+		return read(ctx, req.Storage, data.Get("name").(string))
+	}
 }
 
 // HandleExistenceCheck guards the framework's as HandleRequest does.

@@ -72,6 +72,26 @@ func TestSDK_EncodedAnswerEndsWithItsSession(t *testing.T) {
 	})
 }
 
+func TestCreds_AnswersOfOneSessionShareNothing(t *testing.T) {
+	sessionTest(t, func(t *testing.T, m *mount, _ *service) {
+		m.writeConnections(1)
+		m.write("reports", accessKeyFields())
+		for _, name := range []string{"orders-0", "reports"} {
+			first := m.read("creds/" + name).Data
+			key := first["access_key"]
+			first["access_key"], first["ttl"] = "changed", int64(0)
+			pass(10 * time.Second)
+			second := m.read("creds/" + name).Data
+			if second["access_key"] != key {
+				t.Errorf("%s: access_key is %v after the last answer was changed, want %v", name, second["access_key"], key)
+			}
+			if ttl, found := second["ttl"]; found && ttl != int64(3590) {
+				t.Errorf("%s: ttl is %v ten seconds later, want 3590", name, ttl)
+			}
+		}
+	})
+}
+
 func TestBackend_UnusualReadsGoThroughTheFramework(t *testing.T) {
 	sessionTest(t, func(t *testing.T, m *mount, _ *service) {
 		m.writeConnections(1)

@@ -147,7 +147,7 @@ func BenchmarkResponse(b *testing.B) {
 	b.Run("creds", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
-			s.response(&conn, testTime)
+			s.response(&conn)
 		}
 	})
 	b.Run("lease", func(b *testing.B) {

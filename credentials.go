@@ -1,6 +1,7 @@
 package s3conn
 
 import (
+	"sync/atomic"
 	"time"
 )
 
@@ -20,8 +21,11 @@ func (c *credentials) remaining(now time.Time) time.Duration {
 	return c.expiration.Sub(now).Truncate(time.Second)
 }
 
-// response is what creds/NAME returns.
-func (c *credentials) response(conn *connection, now time.Time) map[string]any {
+// ttl is the life that is left as responses have it, in whole seconds.
+func (c *credentials) ttl(now time.Time) int64 { return int64(c.remaining(now) / time.Second) }
+
+// response is what creds/NAME returns, but for the ttl of credentials that expire.
+func (c *credentials) response(conn *connection) map[string]any {
 	data := map[string]any{
 		"access_key":     c.accessKey,
 		"secret_key":     c.secretKey.reveal(),
@@ -32,11 +36,30 @@ func (c *credentials) response(conn *connection, now time.Time) map[string]any {
 	}
 	if c.expires() {
 		data["expiration"] = c.expiration.UTC().Format(time.RFC3339)
-		data["ttl"] = int64(c.remaining(now) / time.Second)
 		data["arn"] = c.arn
 	}
 	if conn.S3Endpoint != "" {
 		data["endpoint"] = conn.S3Endpoint
 	}
 	return data
+}
+
+// perSession keeps what was made from a connection's session until there is another session. Its zero value is ready,
+// and safe for concurrent use.
+type perSession[T any] struct {
+	kept atomic.Pointer[madeFrom[T]]
+}
+
+type madeFrom[T any] struct {
+	sessionToken secret // this very one, by address: each session has its own
+	value        T
+}
+
+func (p *perSession[T]) of(creds *credentials, fresh func() T) T {
+	if kept := p.kept.Load(); kept != nil && kept.sessionToken == creds.sessionToken {
+		return kept.value
+	}
+	value := fresh()
+	p.kept.Store(&madeFrom[T]{creds.sessionToken, value})
+	return value
 }

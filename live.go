@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/vault/sdk/helper/locksutil"
@@ -23,7 +22,8 @@ type liveConnection struct {
 	ctx    context.Context // ends when the connection is dropped or the backend closed
 	cancel context.CancelFunc
 
-	sdk atomic.Pointer[encodedSession] // the session as sdk/NAME returns it, once it was asked for
+	credsAnswer perSession[map[string]any] // what creds/NAME returns, but for its ttl; not to be changed
+	sdkAnswer   perSession[[]byte]         // what sdk/NAME returns for a session
 
 	mu         sync.Mutex
 	session    session
@@ -49,10 +49,18 @@ func newLiveConnections() *liveConnections {
 	return &liveConnections{byName: map[string]*liveConnection{}}
 }
 
-func (c *liveConnections) look(name string) (live *liveConnection, drops uint64) {
+// look returns the connection that is in use under the name, or nil.
+func (c *liveConnections) look(name string) *liveConnection {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
-	return c.byName[name], c.drops[locksutil.LockIndexForKey(name)]
+	return c.byName[name]
+}
+
+// dropsOf is to be read before the settings are, and given to keep with them.
+func (c *liveConnections) dropsOf(name string) uint64 {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return c.drops[locksutil.LockIndexForKey(name)]
 }
 
 // keep adds a connection whose settings were read at the given count of drops. It returns what is kept under the
@@ -92,10 +100,10 @@ const maxLoads = 5
 // liveConnection returns the connection in use under the name, reading its settings if need be.
 func (b *backend) liveConnection(ctx context.Context, storage logical.Storage, name string) (*liveConnection, error) {
 	for range maxLoads {
-		live, drops := b.live.look(name)
-		if live != nil {
+		if live := b.live.look(name); live != nil {
 			return live, nil
 		}
+		drops := b.live.dropsOf(name)
 		conn, err := loadConnection(ctx, storage, name)
 		if err != nil {
 			return nil, err

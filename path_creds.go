@@ -2,6 +2,7 @@ package s3conn
 
 import (
 	"context"
+	"maps"
 	"net/http"
 
 	"github.com/hashicorp/vault/sdk/framework"
@@ -31,7 +32,7 @@ func (b *backend) credsPaths() []*framework.Path {
 		HelpDescription: credsDescription,
 		Fields:          b.nameOnly,
 		Operations: map[logical.Operation]framework.OperationHandler{
-			logical.ReadOperation: &framework.PathOperation{Callback: b.answer(b.readCredentials),
+			logical.ReadOperation: &framework.PathOperation{Callback: byName(b.readCredentials),
 				Summary:   credsSynopsis,
 				Responses: map[int][]framework.Response{http.StatusOK: {{Description: "The credentials.", Fields: credentialsSchema()}}}},
 		},
@@ -54,17 +55,18 @@ func credentialsSchema() map[string]*framework.FieldSchema {
 	}
 }
 
-func (b *backend) readCredentials(ctx context.Context, req *logical.Request, data *framework.FieldData) (*logical.Response, error) {
-	name := data.Get("name").(string)
-	live, creds, err := b.credentialsFor(ctx, req.Storage, name, minRemaining)
+func (b *backend) readCredentials(ctx context.Context, storage logical.Storage, name string) (*logical.Response, error) {
+	live, creds, err := b.credentialsFor(ctx, storage, name, minRemaining)
 	if err != nil {
-		return nil, err
+		return errorResponse(err)
 	}
 	now := b.now()
-	resp := &logical.Response{Data: creds.response(live.conn, now)}
+	answer := live.credsAnswer.of(&creds, func() map[string]any { return creds.response(live.conn) })
+	resp := &logical.Response{Data: maps.Clone(answer)}
 	if !creds.expires() {
 		return resp, nil
 	}
+	resp.Data["ttl"] = creds.ttl(now)
 	resp.Warnings = certificateWarnings(live.certificateEnd, now)
 	if live.conn.GenerateLease {
 		b.lease(resp, creds.expiration, now)

@@ -50,7 +50,7 @@ func (b *backend) sdkPaths() []*framework.Path {
 		HelpDescription: sdkDescription,
 		Fields:          b.nameOnly,
 		Operations: map[logical.Operation]framework.OperationHandler{
-			logical.ReadOperation: &framework.PathOperation{Callback: b.readSDKCredentials,
+			logical.ReadOperation: &framework.PathOperation{Callback: byName(b.readSDKCredentials),
 				Summary: sdkSynopsis,
 				Responses: map[int][]framework.Response{
 					http.StatusOK: {{Description: "The credentials, as a raw JSON object: Version, AccessKeyId, SecretAccessKey, Token, SessionToken, " +
@@ -84,38 +84,17 @@ type sdkError struct {
 	MessageForJS string `json:"Message"`
 }
 
-func (b *backend) readSDKCredentials(ctx context.Context, req *logical.Request, data *framework.FieldData) (*logical.Response, error) {
-	live, creds, err := b.credentialsFor(ctx, req.Storage, data.Get("name").(string), sdkWant)
+func (b *backend) readSDKCredentials(ctx context.Context, storage logical.Storage, name string) (*logical.Response, error) {
+	live, creds, err := b.credentialsFor(ctx, storage, name, sdkWant)
 	if err != nil {
 		return b.sdkFailure(err)
 	}
 	if !creds.expires() {
-		return rawJSON(http.StatusOK, newSDKCredentials(live.conn, &creds, b.now().Add(keyRecheck)))
+		return rawAnswer(http.StatusOK, encoded(newSDKCredentials(live.conn, &creds, b.now().Add(keyRecheck)))), nil
 	}
-	body, err := live.sdkBody(&creds)
-	if err != nil {
-		return nil, err
-	}
-	return rawAnswer(http.StatusOK, body), nil
-}
-
-// sdkBody is the session's answer. It does not change while the session lives, and is encoded once.
-func (l *liveConnection) sdkBody(creds *credentials) ([]byte, error) {
-	if kept := l.sdk.Load(); kept != nil && kept.sessionToken == creds.sessionToken {
-		return kept.body, nil
-	}
-	body, err := json.Marshal(newSDKCredentials(l.conn, creds, creds.expiration))
-	if err != nil {
-		return nil, err
-	}
-	l.sdk.Store(&encodedSession{creds.sessionToken, body})
-	return body, nil
-}
-
-// encodedSession belongs to the session with this very token.
-type encodedSession struct {
-	sessionToken secret
-	body         []byte
+	return rawAnswer(http.StatusOK, live.sdkAnswer.of(&creds, func() []byte {
+		return encoded(newSDKCredentials(live.conn, &creds, creds.expiration))
+	})), nil
 }
 
 func newSDKCredentials(conn *connection, creds *credentials, expiration time.Time) sdkCredentials {
@@ -141,7 +120,7 @@ func (b *backend) sdkFailure(err error) (*logical.Response, error) {
 	}
 	if !known {
 		b.Logger().Error("reading credentials for an SDK", "error", err)
-		return rawJSON(http.StatusInternalServerError, sdkError{codeInternal, err.Error(), codeInternal, err.Error()})
+		return sdkFailed(http.StatusInternalServerError, codeInternal, err), nil
 	}
 	code := "InvalidRequest"
 	var missing *missingError
@@ -152,15 +131,19 @@ func (b *backend) sdkFailure(err error) (*logical.Response, error) {
 	case errors.As(err, &failed):
 		code = failed.code
 	}
-	return rawJSON(status, sdkError{code, err.Error(), code, err.Error()})
+	return sdkFailed(status, code, err), nil
 }
 
-func rawJSON(status int, body any) (*logical.Response, error) {
-	encoded, err := json.Marshal(body)
+func sdkFailed(status int, code string, err error) *logical.Response {
+	return rawAnswer(status, encoded(sdkError{code, err.Error(), code, err.Error()}))
+}
+
+func encoded(body any) []byte {
+	text, err := json.Marshal(body)
 	if err != nil {
-		return nil, err
+		panic(err) // texts and a number always encode
 	}
-	return rawAnswer(status, encoded), nil
+	return text
 }
 
 func rawAnswer(status int, body []byte) *logical.Response {

@@ -18,12 +18,12 @@ import (
 func TestLiveConnections_SettingsReadBeforeADropAreNotKept(t *testing.T) {
 	t.Parallel()
 	c := newLiveConnections()
-	_, drops := c.look("orders")
+	drops := c.dropsOf("orders")
 	c.drop("orders")
 	if kept := c.keep(&liveConnection{name: "orders"}, drops); kept != nil {
 		t.Errorf("outdated settings were kept: %+v", kept)
 	}
-	_, drops = c.look("orders")
+	drops = c.dropsOf("orders")
 	fresh := &liveConnection{name: "orders"}
 	if kept := c.keep(fresh, drops); kept != fresh {
 		t.Errorf("settings that nothing changed were not kept: %+v", kept)
