@@ -198,10 +198,11 @@ func TestHarness_MinIOEnforcesSessionCredentials(t *testing.T) {
 	for _, tls := range []bool{false, true} {
 		t.Run(map[bool]string{false: "http", true: "https"}[tls], func(t *testing.T) {
 			t.Parallel()
-			m := harness.StartMinIO(t)
+			start := harness.StartMinIO
 			if tls {
-				m = harness.StartMinIOTLS(t)
+				start = harness.StartMinIOTLS
 			}
+			m := start(t)
 			m.MakeBucket("orders")
 			good, err := m.AssumeRole(t.Context(), 15*time.Minute, "")
 			if err != nil {

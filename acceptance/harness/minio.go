@@ -23,6 +23,9 @@ const MinIORegion = "us-east-1"
 // MinIORole is a role ARN for AssumeRole: MinIO takes any of at least 20 characters and looks no further.
 const MinIORole = "arn:aws:iam::123456789012:role/acceptance"
 
+// minSession is the shortest session that MinIO's STS sells.
+const minSession = 15 * time.Minute
+
 // MinIO is a real S3-compatible server with the AssumeRole of a real STS.
 type MinIO struct {
 	t         testing.TB
@@ -88,8 +91,11 @@ func (m *MinIO) installCert(certs string) {
 }
 
 func (m *MinIO) ready(ctx context.Context) error {
-	// The health endpoints answer before IAM does; a signed request needs both.
-	_, err := m.Client(m.RootCredentials()).ListBuckets(ctx, &s3.ListBucketsInput{})
+	// The health endpoints answer before IAM does, and S3 before STS: a session that lists buckets needs them all.
+	creds, err := m.AssumeRole(ctx, minSession, "")
+	if err == nil {
+		_, err = m.Client(creds).ListBuckets(ctx, &s3.ListBucketsInput{})
+	}
 	return err
 }
 
