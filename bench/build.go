@@ -21,8 +21,9 @@ type program struct {
 	directory string // of its module, from this one
 	target    string // its package
 	path      string
-	sum       string // SHA-256, in hex
-	size      int64  // in bytes, stripped
+	sum       string   // SHA-256, in hex
+	size      int64    // in bytes, stripped
+	env       []string // for its process, beside Vault's own
 }
 
 var (
@@ -33,6 +34,39 @@ var (
 	awsProgram = program{name: "vault-plugin-aws", directory: filepath.Join("..", "scripts", "servers", "vault"),
 		target: "github.com/hashicorp/vault/builtin/logical/aws/cmd/aws"}
 )
+
+// plugins are what is compared, and the directory that they are in.
+type plugins struct {
+	floor, ours, aws program
+	dir              string
+}
+
+func (p plugins) all() []program { return []program{p.floor, p.ours, p.aws} }
+
+// buildPlugins builds below bin/, which git ignores.
+func buildPlugins(ctx context.Context, o options) (plugins, error) {
+	dir, err := filepath.Abs(filepath.Join("..", "bin", "bench"))
+	if err == nil {
+		err = os.MkdirAll(dir, 0o755)
+	}
+	if err == nil {
+		dir, err = filepath.EvalSymlinks(dir) // Vault wants none on the way
+	}
+	if err != nil {
+		return plugins{}, fmt.Errorf("making the plugins' directory: %w", err)
+	}
+	built := plugins{floor: floorProgram, ours: oursProgram, aws: awsProgram, dir: dir}
+	if o.profile != "" {
+		built.ours = profiledProgram
+	}
+	for _, p := range []*program{&built.floor, &built.ours, &built.aws} {
+		say("building %s", p.name)
+		if *p, err = p.build(ctx, dir); err != nil {
+			return plugins{}, err
+		}
+	}
+	return built, nil
+}
 
 // build builds the program as a release is built, into the directory, and returns it with its path, sum and size.
 func (p program) build(ctx context.Context, into string) (program, error) {

@@ -28,9 +28,9 @@ type options struct {
 
 func main() {
 	var o options
-	flag.IntVar(&o.rounds, "rounds", 15, "how often each target is loaded")
+	flag.IntVar(&o.rounds, "rounds", 60, "how often each target is loaded")
 	flag.IntVar(&o.clients, "clients", 8, "connections that read at the same time")
-	flag.DurationVar(&o.length, "slice", time.Second, "how long a target is loaded at a time")
+	flag.DurationVar(&o.length, "slice", 250*time.Millisecond, "how long a target is loaded at a time")
 	flag.StringVar(&o.storage, "storage", "inmem", "Vault's storage: inmem, or raft for what writing leases costs a disk")
 	flag.IntVar(&o.starts, "starts", 15, "how often each plugin is started for its start time")
 	flag.StringVar(&o.profile, "profile", "", "write profiles of the loaded plugin into this directory and measure nothing")
@@ -53,7 +53,7 @@ func run(ctx context.Context, o options) error {
 	if vault == "" {
 		return errors.New("finding Vault: set VAULT_BIN to what scripts/build-server vault prints")
 	}
-	programs, plugins, err := buildPrograms(ctx, o)
+	programs, err := buildPlugins(ctx, o)
 	if err != nil {
 		return err
 	}
@@ -67,8 +67,14 @@ func run(ctx context.Context, o options) error {
 		return fmt.Errorf("making Vault's directory: %w", err)
 	}
 	defer os.RemoveAll(dir)
+	// The AWS engine has no setting for a CA.
+	caFile := filepath.Join(dir, "sts-ca.pem")
+	if err := os.WriteFile(caFile, aws.stsCA, 0o600); err != nil {
+		return fmt.Errorf("writing the CA of STS: %w", err)
+	}
+	programs.aws.env = []string{"SSL_CERT_FILE=" + caFile}
 	say("starting Vault")
-	server, err := startVault(ctx, vault, dir, plugins, o.storage)
+	server, err := startVault(ctx, vault, dir, programs.dir, o.storage)
 	defer server.stop()
 	if err != nil {
 		return err
@@ -76,7 +82,7 @@ func run(ctx context.Context, o options) error {
 	if o.profile != "" {
 		return profile(ctx, o, server, aws, programs)
 	}
-	if err := server.mount(ctx, programs[1], []program{programs[0], programs[2]}, nil); err != nil {
+	if err := server.mount(ctx, programs); err != nil {
 		return err
 	}
 	idle, err := server.atRest(ctx, programs)
@@ -96,41 +102,18 @@ func run(ctx context.Context, o options) error {
 	return measure(ctx, o, server, aws, programs, processFigures{idle: idle, inUse: inUse})
 }
 
-// buildPrograms returns the floor, ours and the AWS engine, in this order, and the directory that they are in. It is below
-// bin/, which git ignores.
-func buildPrograms(ctx context.Context, o options) ([]program, string, error) {
-	plugins, err := filepath.Abs(filepath.Join("..", "bin", "bench"))
-	if err == nil {
-		err = os.MkdirAll(plugins, 0o755)
-	}
-	if err == nil {
-		plugins, err = filepath.EvalSymlinks(plugins) // Vault wants none on the way
-	}
-	if err != nil {
-		return nil, "", fmt.Errorf("making the plugins' directory: %w", err)
-	}
-	ours := oursProgram
-	if o.profile != "" {
-		ours = profiledProgram
-	}
-	programs := []program{floorProgram, ours, awsProgram}
-	for i := range programs {
-		say("building %s", programs[i].name)
-		if programs[i], err = programs[i].build(ctx, plugins); err != nil {
-			return nil, "", err
-		}
-	}
-	return programs, plugins, nil
-}
-
 var (
 	leaseless = [][]target{{floorLeaseless, oursLeaseless, framework}, {floorRaw, oursRaw}, {kvEntry}}
-	leased    = [][]target{{floorLeased, oursLeased}, {awsRole}}
+	leased    = [][]target{{floorLeased, oursLeased}, {awsRole, awsRolePlain}}
 	twins     = [][2]target{{oursLeaseless, floorLeaseless}, {oursRaw, floorRaw}, {oursLeased, floorLeased}}
-	peers     = [][2]target{{oursLeaseless, awsRole}, {oursRaw, awsRole}, {oursLeased, awsRole}, {oursLeaseless, kvEntry}, {framework, floorLeaseless}}
+	peers     = [][2]target{
+		{oursLeaseless, awsRole}, {oursRaw, awsRole}, {oursLeased, awsRole},
+		{oursLeaseless, awsRolePlain}, {floorLeaseless, awsRole}, {floorLeaseless, awsRolePlain},
+		{oursLeaseless, kvEntry}, {framework, floorLeaseless},
+	}
 )
 
-func measure(ctx context.Context, o options, s *server, aws *account, programs []program, figures processFigures) error {
+func measure(ctx context.Context, o options, s *server, aws *account, programs plugins, figures processFigures) error {
 	m := &measurement{server: s, rounds: o.rounds, clients: o.clients, length: o.length, say: say, reads: map[target]int{}}
 	results, err := m.run(ctx, leaseless...)
 	if err != nil {
@@ -168,22 +151,22 @@ func measure(ctx context.Context, o options, s *server, aws *account, programs [
 	r.ratios(append(twins, peers...), results)
 	r.targets(slices.Concat(append(leaseless, leased...)...), results)
 	r.upstream(m.reads, aws.anywhere.Sessions(), aws.assumed.Load())
-	r.capacity(results, before, after, m.reads[floorLeased]+m.reads[oursLeased]+m.reads[awsRole])
+	r.capacity(results, before, after, m.reads[floorLeased]+m.reads[oursLeased]+m.reads[awsRole]+m.reads[awsRolePlain])
 	r.processes(programs, figures)
 	r.weights(ours, floor)
 	return nil
 }
 
-func weights(ctx context.Context, programs []program) (ours, floor weight, err error) {
+func weights(ctx context.Context, programs plugins) (ours, floor weight, err error) {
 	dir, err := os.MkdirTemp("", "s3conn-bench-symbols")
 	if err != nil {
 		return nil, nil, fmt.Errorf("making a directory for programs with symbols: %w", err)
 	}
 	defer os.RemoveAll(dir)
-	if floor, err = weigh(ctx, programs[0], dir); err != nil {
+	if floor, err = weigh(ctx, programs.floor, dir); err != nil {
 		return nil, nil, err
 	}
-	if ours, err = weigh(ctx, programs[1], dir); err != nil {
+	if ours, err = weigh(ctx, programs.ours, dir); err != nil {
 		return nil, nil, err
 	}
 	return ours, floor, nil

@@ -26,51 +26,44 @@ var (
 	oursRaw        = target{"s3conn sdk/NAME", "s3conn/sdk/leaseless", oursProgram.name}
 	oursLeased     = target{"s3conn creds/NAME, leased", "s3conn/creds/leased", oursProgram.name}
 	awsRole        = target{"AWS engine, assumed_role", "aws/sts/orders", awsProgram.name}
+	awsRolePlain   = target{"AWS engine, STS without TLS", "aws-plain/sts/orders", awsProgram.name}
 	kvEntry        = target{"kv version 1 (inside Vault)", "kv/orders", ""}
 )
 
 // connections is how many of ours are read: each may cost one CreateSession.
 const connections = 2
 
-// mount registers the programs and mounts them, with kv beside them. ours may be another build of our plugin.
-func (s *server) mount(ctx context.Context, ours program, others []program, env []string) error {
+// mount registers the programs and mounts them, with kv beside them.
+func (s *server) mount(ctx context.Context, programs plugins) error {
 	sys := s.client.Sys()
-	paths := map[string]string{floorProgram.name: "floor", awsProgram.name: "aws", ours.name: "s3conn"}
-	for _, p := range append(others, ours) {
-		registration := &api.RegisterPluginInput{Name: p.name, Type: api.PluginTypeSecrets, Command: p.name, SHA256: p.sum}
-		if p.name == ours.name {
-			registration.Env = env
-		}
+	for _, p := range programs.all() {
+		registration := &api.RegisterPluginInput{Name: p.name, Type: api.PluginTypeSecrets, Command: p.name, SHA256: p.sum, Env: p.env}
 		if err := sys.RegisterPluginWithContext(ctx, registration); err != nil {
 			return fmt.Errorf("registering %s: %w", p.name, err)
 		}
-		if err := sys.MountWithContext(ctx, paths[p.name], &api.MountInput{Type: p.name}); err != nil {
-			return fmt.Errorf("mounting %s: %w", p.name, err)
-		}
 	}
-	if err := sys.MountWithContext(ctx, "kv", &api.MountInput{Type: "kv"}); err != nil {
-		return fmt.Errorf("mounting kv: %w", err)
+	for path, engine := range map[string]string{
+		"floor": programs.floor.name, "s3conn": programs.ours.name, "aws": programs.aws.name, "aws-plain": programs.aws.name, "kv": "kv",
+	} {
+		if err := sys.MountWithContext(ctx, path, &api.MountInput{Type: engine}); err != nil {
+			return fmt.Errorf("mounting %s: %w", path, err)
+		}
 	}
 	return nil
 }
 
 // configure writes what each mount needs to be read.
 func (s *server) configure(ctx context.Context, aws *account) error {
-	writes := []struct {
-		path string
-		data map[string]any
-	}{
-		{"s3conn/config/leased", connection(aws, true)},
-		{"s3conn/config/leaseless", connection(aws, false)},
-		{"aws/config/root", map[string]any{
-			"access_key": "AKIAIOSFODNN7EXAMPLE", "secret_key": answer.SecretAccessKey, "region": answer.Region,
-			"sts_endpoint": aws.sts.URL, "sts_region": answer.Region, "iam_endpoint": aws.sts.URL,
-		}},
-		{"aws/roles/orders", map[string]any{"credential_type": "assumed_role", "role_arns": answer.RoleARN}},
-	}
-	for _, write := range writes {
-		if _, err := s.client.Logical().WriteWithContext(ctx, write.path, write.data); err != nil {
-			return fmt.Errorf("writing %s: %w", write.path, err)
+	for path, data := range map[string]map[string]any{
+		"s3conn/config/leased":    connection(aws, true),
+		"s3conn/config/leaseless": connection(aws, false),
+		"aws/config/root":         engineRoot(aws.sts.URL),
+		"aws-plain/config/root":   engineRoot(aws.plainSTS.URL),
+		"aws/roles/orders":        engineRole,
+		"aws-plain/roles/orders":  engineRole,
+	} {
+		if _, err := s.client.Logical().WriteWithContext(ctx, path, data); err != nil {
+			return fmt.Errorf("writing %s: %w", path, err)
 		}
 	}
 	read, err := s.client.Logical().ReadWithContext(ctx, floorLeaseless.path)
@@ -81,6 +74,16 @@ func (s *server) configure(ctx context.Context, aws *account) error {
 		return fmt.Errorf("writing %s: %w", kvEntry.path, err)
 	}
 	return nil
+}
+
+// engineRole and engineRoot are the AWS engine's settings.
+var engineRole = map[string]any{"credential_type": "assumed_role", "role_arns": answer.RoleARN}
+
+func engineRoot(sts string) map[string]any {
+	return map[string]any{
+		"access_key": "AKIAIOSFODNN7EXAMPLE", "secret_key": answer.SecretAccessKey, "region": answer.Region,
+		"sts_endpoint": sts, "sts_region": answer.Region, "iam_endpoint": sts,
+	}
 }
 
 func connection(aws *account, lease bool) map[string]any {

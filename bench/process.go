@@ -44,10 +44,10 @@ func startTime(p program) (time.Duration, error) {
 }
 
 // startTimes starts the programs in turn and returns each one's median.
-func startTimes(ctx context.Context, programs []program, rounds int) (map[string]time.Duration, error) {
+func startTimes(ctx context.Context, programs plugins, rounds int) (map[string]time.Duration, error) {
 	samples := map[string][]time.Duration{}
 	for range rounds {
-		for _, p := range programs {
+		for _, p := range programs.all() {
 			took, err := startTime(p)
 			if err := errors.Join(err, ctx.Err()); err != nil {
 				return nil, err
@@ -136,14 +136,14 @@ func residentKiB(pid int) (int64, error) {
 const settle = 3 * time.Second
 
 // atRest returns the memory in KiB of each program's process once it has nothing to do.
-func (s *server) atRest(ctx context.Context, programs []program) (map[string]int64, error) {
+func (s *server) atRest(ctx context.Context, programs plugins) (map[string]int64, error) {
 	select {
 	case <-time.After(settle):
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
 	all := map[string]int64{}
-	for _, p := range programs {
+	for _, p := range programs.all() {
 		pid, err := s.pluginPID(p.name)
 		if err != nil {
 			return nil, err

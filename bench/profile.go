@@ -17,13 +17,13 @@ const (
 )
 
 // profile loads our targets, each while Go's profiler watches the plugin's process, and keeps what it saw.
-func profile(ctx context.Context, o options, s *server, aws *account, programs []program) error {
+func profile(ctx context.Context, o options, s *server, aws *account, programs plugins) error {
 	address, err := freeAddress()
 	if err != nil {
 		return err
 	}
-	env := []string{"S3CONN_PPROF=" + address}
-	if err := s.mount(ctx, programs[1], []program{programs[0], programs[2]}, env); err != nil {
+	programs.ours.env = []string{"S3CONN_PPROF=" + address}
+	if err := s.mount(ctx, programs); err != nil {
 		return err
 	}
 	if err := s.configure(ctx, aws); err != nil {

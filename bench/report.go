@@ -70,7 +70,7 @@ func (r report) upstream(reads map[target]int, sessions int, assumed int64) {
 	r.header("engine", "reads", "calls")
 	r.row("s3conn, CreateSession", fmt.Sprint(reads[oursLeased]+reads[oursLeaseless]+reads[oursRaw]),
 		fmt.Sprintf("%d (%d connections)", sessions, connections))
-	r.row("AWS engine, AssumeRole", fmt.Sprint(reads[awsRole]), fmt.Sprint(assumed))
+	r.row("AWS engine, AssumeRole", fmt.Sprint(reads[awsRole]+reads[awsRolePlain]), fmt.Sprint(assumed))
 }
 
 type processFigures struct {
@@ -79,15 +79,15 @@ type processFigures struct {
 	idle, inUse, loaded map[string]int64
 }
 
-func (r report) processes(programs []program, f processFigures) {
-	base := programs[0]
+func (r report) processes(programs plugins, f processFigures) {
+	base := programs.floor
 	r.title("The process (in brackets: to the floor's)")
 	r.header("plugin", "start to serving", "resident, idle", "resident, read once", "resident, after the load", "stripped program")
 	compared := func(format string, value, to float64) string {
 		return fmt.Sprintf(format+" (%.2f)", value, value/to)
 	}
 	const mib = 1 << 20
-	for _, p := range programs {
+	for _, p := range programs.all() {
 		r.row(p.name,
 			compared("%.0f ms", float64(f.start[p.name])/1e6, float64(f.start[base.name])/1e6),
 			compared("%.1f MiB", float64(f.idle[p.name])/1024, float64(f.idle[base.name])/1024),

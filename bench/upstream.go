@@ -2,8 +2,15 @@ package main
 
 import (
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
 	"crypto/x509"
+	"encoding/pem"
 	"fmt"
+	"math/big"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"sync/atomic"
@@ -13,11 +20,14 @@ import (
 	"github.com/s3conn/vault-plugin-s3conn/rolesanywhere/rolesanywheretest"
 )
 
-// account stands for AWS: IAM Roles Anywhere for our plugin, STS for Vault's AWS engine. Both sell the same credentials.
+// account stands for AWS: IAM Roles Anywhere for our plugin, STS for Vault's AWS engine. Both sell the same credentials. AWS's
+// own STS speaks TLS alone; the plain one shows how much of a read that is.
 type account struct {
 	anywhere    *rolesanywheretest.Server
 	certificate *rolesanywheretest.Issued
 	sts         *httptest.Server
+	stsCA       []byte // PEM
+	plainSTS    *httptest.Server
 	assumed     atomic.Int64 // calls of AssumeRole
 }
 
@@ -39,14 +49,39 @@ func startAccount() (*account, error) {
 				SessionToken: answer.SessionToken()}, nil
 		},
 	})
-	a.sts = httptest.NewServer(http.HandlerFunc(a.serveSTS))
+	certificate, err := selfSigned()
+	if err != nil {
+		return nil, fmt.Errorf("making a certificate for STS: %w", err)
+	}
+	a.stsCA = pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: certificate.Certificate[0]})
+	a.sts = httptest.NewUnstartedServer(http.HandlerFunc(a.serveSTS))
+	a.sts.TLS = &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12}
+	a.sts.StartTLS()
+	a.plainSTS = httptest.NewServer(http.HandlerFunc(a.serveSTS))
 	return a, nil
+}
+
+// selfSigned makes a certificate for loopback with a P-256 key, which costs a server the least: AWS's share of a handshake
+// is not to be measured.
+func selfSigned() (tls.Certificate, error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Minute), NotAfter: time.Now().AddDate(0, 0, 1),
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, err
 }
 
 func (a *account) close() {
 	a.anywhere.Close()
-	a.sts.CloseClientConnections()
-	a.sts.Close()
+	for _, server := range []*httptest.Server{a.sts, a.plainSTS} {
+		server.CloseClientConnections()
+		server.Close()
+	}
 }
 
 // maxForm bounds a request to the stand-in.

@@ -2,8 +2,9 @@ package main
 
 import (
 	"encoding/xml"
-	"net/http"
+	"net/http/httptest"
 	"net/url"
+	"strings"
 	"testing"
 
 	"github.com/s3conn/vault-plugin-s3conn/bench/answer"
@@ -16,8 +17,8 @@ func TestSTS_SellsAndCounts(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(aws.close)
-	for range 3 {
-		resp, err := http.PostForm(aws.sts.URL, url.Values{"Action": {"AssumeRole"}})
+	for _, server := range []*httptest.Server{aws.sts, aws.plainSTS, aws.sts} {
+		resp, err := server.Client().PostForm(server.URL, url.Values{"Action": {"AssumeRole"}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -29,6 +30,9 @@ func TestSTS_SellsAndCounts(t *testing.T) {
 		if err != nil || sold.Token != answer.SessionToken() {
 			t.Errorf("token %q, %v", sold.Token, err)
 		}
+	}
+	if !strings.HasPrefix(aws.sts.URL, "https://") {
+		t.Errorf("STS is at %s, want TLS, as AWS's is", aws.sts.URL)
 	}
 	if got := aws.assumed.Load(); got != 3 {
 		t.Errorf("counted %d calls, want 3", got)
