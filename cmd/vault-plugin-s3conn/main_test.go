@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"runtime/debug"
 	"strings"
 	"testing"
 
@@ -40,5 +41,21 @@ func TestRun_UnknownFlagIsRefused(t *testing.T) {
 	}
 	if stdout.Len() > 0 {
 		t.Errorf("standard output, where Vault reads the plugin's handshake, has %q", stdout.String())
+	}
+}
+
+// Not parallel: the collector and the environment are the process's.
+func TestRelaxCollector_LeavesTheOperatorsChoice(t *testing.T) {
+	for _, c := range []struct {
+		gogc, limit string
+		want        int
+	}{{"", "", gcPercent}, {"50", "", 100}, {"", "64MiB", 100}} {
+		t.Setenv("GOGC", c.gogc)
+		t.Setenv("GOMEMLIMIT", c.limit)
+		debug.SetGCPercent(100)
+		relaxCollector()
+		if got := debug.SetGCPercent(100); got != c.want {
+			t.Errorf("GOGC=%q GOMEMLIMIT=%q: collections at %d %%, want %d", c.gogc, c.limit, got, c.want)
+		}
 	}
 }
