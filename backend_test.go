@@ -17,6 +17,8 @@ type panickyStorage struct{ logical.Storage }
 
 func (panickyStorage) Get(context.Context, string) (*logical.StorageEntry, error) { panic("CANARY") }
 
+func (panickyStorage) List(context.Context, string) ([]string, error) { return []string{"reports"}, nil }
+
 // A panic would kill the process, with every mount in it, and Vault would send the request again.
 func TestBackend_PanicIsAnErrorOfItsRequestAlone(t *testing.T) {
 	t.Parallel()
@@ -35,7 +37,9 @@ func TestBackend_PanicIsAnErrorOfItsRequestAlone(t *testing.T) {
 			t.Errorf("%s is answered with %T, which has no status for Vault", what, err)
 		}
 	}
-	for op, path := range map[logical.Operation]string{logical.ReadOperation: "config/reports", logical.UpdateOperation: "config/reports"} {
+	for op, path := range map[logical.Operation]string{
+		logical.ReadOperation: "config/reports", logical.UpdateOperation: "config/reports", logical.ListOperation: "config/",
+	} {
 		resp, err := m.HandleRequest(t.Context(), request(op, path))
 		assertDefect(string(op), err)
 		if resp != nil {
@@ -48,7 +52,7 @@ func TestBackend_PanicIsAnErrorOfItsRequestAlone(t *testing.T) {
 		t.Error("an existence check that panicked found something")
 	}
 	log := m.log.String()
-	if strings.Count(log, "a request panicked") != 3 || !strings.Contains(log, "connectionExists") || !strings.Contains(log, "config/reports") {
+	if strings.Count(log, "a request panicked") != 4 || !strings.Contains(log, "connectionExists") || !strings.Contains(log, "config/reports") {
 		t.Errorf("the log does not show the places:\n%s", log)
 	}
 	if strings.Contains(log, "CANARY") {

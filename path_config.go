@@ -8,6 +8,7 @@ import (
 	"github.com/hashicorp/vault/sdk/framework"
 	"github.com/hashicorp/vault/sdk/helper/locksutil"
 	"github.com/hashicorp/vault/sdk/logical"
+	"golang.org/x/sync/errgroup"
 )
 
 const (
@@ -103,23 +104,52 @@ func (b *backend) connectionExists(ctx context.Context, req *logical.Request, da
 	return entry != nil, nil
 }
 
+// maxListLoads is how many connections a list loads at a time. Each is a round trip to Vault, which answers many at once.
+const maxListLoads = 16
+
 func (b *backend) listConnections(ctx context.Context, req *logical.Request, _ *framework.FieldData) (*logical.Response, error) {
 	names, err := req.Storage.List(ctx, configPrefix)
 	if err != nil {
 		return nil, fmt.Errorf("listing connections: %w", err)
 	}
+	shown := make([]any, len(names))
+	var loads errgroup.Group
+	loads.SetLimit(maxListLoads)
+	for i, name := range names {
+		loads.Go(func() (err error) {
+			defer func() {
+				if recovered := recover(); recovered != nil {
+					err = b.panicked(recovered, req)
+				}
+			}()
+			shown[i] = b.listed(ctx, req.Storage, name)
+			return nil
+		})
+	}
+	if err := loads.Wait(); err != nil {
+		return nil, err
+	}
 	info := make(map[string]any, len(names))
-	for _, name := range names {
-		conn, err := loadConnection(ctx, req.Storage, name)
-		switch {
-		case err != nil: // one damaged entry must not hide the others
-			b.Logger().Warn("listing connections", "connection", name, "error", err)
-			info[name] = map[string]any{"error": "the connection cannot be read; the server's log says why"}
-		case conn != nil:
-			info[name] = map[string]any{"auth_type": conn.AuthType, "region": conn.region()}
+	for i, name := range names {
+		if shown[i] != nil {
+			info[name] = shown[i]
 		}
 	}
 	return logical.ListResponseWithInfo(names, info), nil
+}
+
+// listed is what a list shows of a connection beside its name; nil when it was deleted meanwhile.
+func (b *backend) listed(ctx context.Context, storage logical.Storage, name string) any {
+	conn, err := loadConnection(ctx, storage, name)
+	switch {
+	case err != nil: // one damaged entry must not hide the others
+		b.Logger().Warn("listing connections", "connection", name, "error", err)
+		return map[string]any{"error": "the connection cannot be read; the server's log says why"}
+	case conn == nil:
+		return nil
+	default:
+		return map[string]any{"auth_type": conn.AuthType, "region": conn.region()}
+	}
 }
 
 func (b *backend) readConnection(ctx context.Context, req *logical.Request, data *framework.FieldData) (*logical.Response, error) {
