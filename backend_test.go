@@ -17,7 +17,9 @@ type panickyStorage struct{ logical.Storage }
 
 func (panickyStorage) Get(context.Context, string) (*logical.StorageEntry, error) { panic("CANARY") }
 
-func (panickyStorage) List(context.Context, string) ([]string, error) { return []string{"reports"}, nil }
+func (panickyStorage) List(context.Context, string) ([]string, error) {
+	return []string{"reports"}, nil
+}
 
 // A panic would kill the process, with every mount in it, and Vault would send the request again.
 func TestBackend_PanicIsAnErrorOfItsRequestAlone(t *testing.T) {
