@@ -39,7 +39,7 @@ func TestReport_CapacityAddsUp(t *testing.T) {
 	report{&text}.capacity(results, footprint{1000, 0}, footprint{6000, 1 << 20}, 1000)
 	for _, want := range []string{
 		"| s3conn creds/NAME, no lease | 0.25 | 0.09 |",
-		"1000 leases are alive at the end; each takes 5.0 KiB of Vault's memory and 1.0 KiB of raft's files.",
+		"Of the 1000 leases of s3conn and the floor each takes 5.0 KiB of Vault's memory and 1.0 KiB of raft's files.",
 	} {
 		if !strings.Contains(text.String(), want) {
 			t.Errorf("the report lacks %q:\n%s", want, &text)
