@@ -211,3 +211,10 @@ func TestSession_StorageThatFailsOrHangsDoesNotFailAReader(t *testing.T) {
 		}
 	})
 }
+
+func TestSession_StoredUnderItsOwnKeys(t *testing.T) {
+	t.Parallel()
+	if configPrefix != "config/" || sessionPrefix != "session/" {
+		t.Errorf("connections are stored under %q and sessions under %q; others would lose what is stored", configPrefix, sessionPrefix)
+	}
+}

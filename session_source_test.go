@@ -13,6 +13,7 @@ import (
 	"github.com/hashicorp/vault/sdk/logical"
 	"golang.org/x/time/rate"
 
+	"github.com/s3conn/vault-plugin-s3conn/rolesanywhere"
 	"github.com/s3conn/vault-plugin-s3conn/rolesanywhere/rolesanywheretest"
 )
 
@@ -167,5 +168,39 @@ func TestNewFactory_MountsShareOneBudget(t *testing.T) {
 	}
 	if n := l.aws.Calls(); n != 1 {
 		t.Errorf("%d calls with one turn", n)
+	}
+}
+
+func TestNewSession_RefusesOneThatIsTooShort(t *testing.T) {
+	t.Parallel()
+	for left, accepted := range map[time.Duration]bool{time.Hour: true, 60 * time.Second: true, 60*time.Second - 1: false, 59 * time.Second: false, -time.Hour: false} {
+		out := &rolesanywhere.CreateSessionOutput{AssumedRoleARN: "arn"}
+		out.Credentials.AccessKeyID, out.Credentials.SecretAccessKey, out.Credentials.SessionToken = "ASIA", "CANARY", "CANARY"
+		out.Credentials.Expires = testTime.Add(left)
+		s, err := newSession(out, testTime)
+		if accepted {
+			if err != nil || s.accessKey != "ASIA" || s.arn != "arn" || !s.issued.Equal(testTime) || !s.expiration.Equal(testTime.Add(left)) {
+				t.Errorf("a session with %s left: %+v, %v", left, s, err)
+			}
+			continue
+		}
+		var failed *upstreamError
+		if !errors.Is(err, errShortSession) || !errors.As(err, &failed) || failed.status != http.StatusBadGateway {
+			t.Errorf("a session with %s left is accepted: %v", left, err)
+		}
+		if s != (session{}) {
+			t.Errorf("the refused session is returned: %+v", s)
+		}
+	}
+}
+
+func TestNewSession_RefusesOneLongerThanAWSSells(t *testing.T) {
+	t.Parallel()
+	out := &rolesanywhere.CreateSessionOutput{}
+	for left, accepted := range map[time.Duration]bool{12 * time.Hour: true, 12*time.Hour + 5*time.Minute: true, 13 * time.Hour: false, 600000 * time.Hour: false} {
+		out.Credentials.Expires = testTime.Add(left)
+		if _, err := newSession(out, testTime); (err == nil) != accepted || err != nil && !errors.Is(err, errLongSession) {
+			t.Errorf("a session with %s left: %v", left, err)
+		}
 	}
 }

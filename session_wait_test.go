@@ -1,0 +1,119 @@
+package s3conn
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/hashicorp/vault/sdk/logical"
+)
+
+func TestSession_ReaderWaitsTwelveSecondsAndTheFetchGoesOn(t *testing.T) {
+	sessionTest(t, func(t *testing.T, m *mount, aws *service) {
+		m.writeConnections(1)
+		gate := make(chan struct{})
+		aws.set(func(s *service) { s.gate, s.deaf = gate, true })
+		start := time.Now()
+		var reader got
+		done := make(chan struct{})
+		go func() { defer close(done); reader = m.readCreds(t.Context(), "orders-0") }()
+		pass(12 * time.Second)
+		select {
+		case <-done:
+		default:
+			close(gate)
+			t.Fatalf("a reader still waits after %s", time.Since(start))
+		}
+		if coded, ok := reader.err.(logical.HTTPCodedError); !ok || coded.Code() != http.StatusServiceUnavailable ||
+			reader.err.Error() != busy().Error() || reader.took != 12*time.Second {
+			t.Errorf("the reader got %+v, want a 503 after 12s", reader)
+		}
+		close(gate)
+		synctest.Wait()
+		if g := m.readCreds(t.Context(), "orders-0"); g.accessKey != "ASIA1" || aws.count() != 1 {
+			t.Errorf("the next reader got %+v after %d calls, want the fetch's session and 1", g, aws.count())
+		}
+	})
+}
+
+func TestSession_WishForMoreLifeWaitsAMomentAlone(t *testing.T) {
+	sessionTest(t, func(t *testing.T, m *mount, aws *service) {
+		m.writeConnections(1)
+		m.readCreds(t.Context(), "orders-0")
+		pass(time.Hour - 10*time.Minute)
+		gate := make(chan struct{})
+		aws.set(func(s *service) { s.gate = gate })
+		start := time.Now()
+		_, creds, err := m.credentialsFor(t.Context(), m.storage, "orders-0", sdkWant)
+		if err != nil || creds.accessKey != "ASIA1" || time.Since(start) != 1500*time.Millisecond {
+			t.Errorf("while the service hangs, the reader got %s, %v after %s; want the session that lives after 1.5s", creds.accessKey, err, time.Since(start))
+		}
+		close(gate)
+		synctest.Wait()
+	})
+}
+
+func TestSession_StorageThatHangsCostsAReaderTwoSecondsEachWay(t *testing.T) {
+	sessionTest(t, func(t *testing.T, m *mount, _ *service) {
+		m.writeConnections(1)
+		m.storage.hangOn(sessionPrefix)
+		if g := m.readCreds(t.Context(), "orders-0"); g.accessKey != "ASIA1" || g.took != 4*time.Second {
+			t.Errorf("a reader got %+v, want a session after 2s for reading and 2s for storing", g)
+		}
+	})
+}
+
+func TestTestConnection_WaitsFourteenSecondsForItsSession(t *testing.T) {
+	sessionTest(t, func(t *testing.T, m *mount, _ *service) {
+		m.source = func(ctx context.Context, _ *connection) (session, error) {
+			<-ctx.Done() // no turn comes
+			return session{}, busy()
+		}
+		m.start()
+		m.writeConnections(1)
+		start := time.Now()
+		resp, err := m.do(t.Context(), logical.UpdateOperation, "test/orders-0", nil)
+		if status, text := asVaultSeesIt(t, resp, err); status != http.StatusServiceUnavailable || text != busy().Error() || time.Since(start) != 14*time.Second {
+			t.Errorf("answered with %d, %q after %s; want a 503 after 14s", status, text, time.Since(start))
+		}
+	})
+}
+
+func TestSession_RefusalCoolsDownForFiveSeconds(t *testing.T) {
+	sessionTest(t, func(t *testing.T, m *mount, aws *service) {
+		m.writeConnections(1)
+		aws.set(func(s *service) { s.err = errors.New("refused") })
+		m.readCreds(t.Context(), "orders-0")
+		pass(5*time.Second - time.Millisecond)
+		m.readCreds(t.Context(), "orders-0")
+		if n := aws.count(); n != 1 {
+			t.Errorf("%d calls within 5s of a refusal, want 1", n)
+		}
+		pass(time.Millisecond)
+		m.readCreds(t.Context(), "orders-0")
+		if n := aws.count(); n != 2 {
+			t.Errorf("%d calls after 5s, want 2", n)
+		}
+	})
+}
+
+func TestBackend_CleanEndsFetchesAndTheirReaders(t *testing.T) {
+	sessionTest(t, func(t *testing.T, m *mount, aws *service) {
+		names := m.writeConnections(3)
+		gate := make(chan struct{})
+		aws.set(func(s *service) { s.gate = gate })
+		waiting := m.readers(5, names...)
+		synctest.Wait()
+		m.Cleanup(t.Context())
+		synctest.Wait() // no time passes
+		close(gate)     // what has not ended by now would succeed
+		for _, g := range waiting() {
+			if coded, ok := g.err.(logical.HTTPCodedError); !ok || coded.Code() != http.StatusServiceUnavailable || g.err.Error() != errClosing.Error() {
+				t.Errorf("a reader of the closed mount got %+v, want %v", g, errClosing)
+			}
+		}
+	})
+}
