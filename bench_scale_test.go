@@ -44,7 +44,7 @@ func newScaleMount(b *testing.B, names []string) *benchMount {
 	b.Helper()
 	m := newBenchMount(b)
 	m.storage.Storage = forgetfulStorage{m.storage.Storage}
-	fields := benchFields(b, with("generate_lease", false))
+	fields := rolesAnywhereFields(b, with("generate_lease", false))
 	for _, name := range names {
 		m.write(name, fields)
 	}
@@ -78,7 +78,7 @@ func BenchmarkScaleWrite(b *testing.B) {
 	for _, n := range []int{0, manyConnections} {
 		b.Run(fmt.Sprintf("connections=%d", n), func(b *testing.B) {
 			m := newScaleMount(b, benchNames(n))
-			fields := benchFields(b)
+			fields := rolesAnywhereFields(b)
 			m.countTrips(func() {
 				for b.Loop() {
 					m.write("one-more", fields)

@@ -3,8 +3,6 @@ package s3conn
 import (
 	"context"
 	"fmt"
-	"os"
-	"path/filepath"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -112,8 +110,8 @@ func BenchmarkRead(b *testing.B) {
 	} {
 		b.Run(kind.name, func(b *testing.B) {
 			m := newBenchMount(b)
-			m.write("leased", benchFields(b))
-			m.write("leaseless", benchFields(b, with("generate_lease", false)))
+			m.write("leased", rolesAnywhereFields(b))
+			m.write("leaseless", rolesAnywhereFields(b, with("generate_lease", false)))
 			m.write("keys", accessKeyFields())
 			path := kind.path + kind.connection
 			m.read(path)
@@ -129,7 +127,7 @@ func BenchmarkRead(b *testing.B) {
 // BenchmarkReadParallel has every processor read one connection, whose lock they share.
 func BenchmarkReadParallel(b *testing.B) {
 	m := newBenchMount(b)
-	m.write("leaseless", benchFields(b, with("generate_lease", false)))
+	m.write("leaseless", rolesAnywhereFields(b, with("generate_lease", false)))
 	m.read("creds/leaseless")
 	b.ReportAllocs()
 	b.RunParallel(func(pb *testing.PB) {
@@ -160,7 +158,7 @@ func BenchmarkResponse(b *testing.B) {
 
 // BenchmarkConfig is what one write costs, and validation's part of it.
 func BenchmarkConfig(b *testing.B) {
-	fields := benchFields(b)
+	fields := rolesAnywhereFields(b)
 	b.Run("validate", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
@@ -194,7 +192,7 @@ func BenchmarkConfig(b *testing.B) {
 // BenchmarkColdRead is the first read after a restart: the session comes from storage.
 func BenchmarkColdRead(b *testing.B) {
 	m := newBenchMount(b)
-	m.write("orders", benchFields(b))
+	m.write("orders", rolesAnywhereFields(b))
 	m.read("creds/orders")
 	m.countTrips(func() {
 		for b.Loop() {
@@ -205,27 +203,4 @@ func BenchmarkColdRead(b *testing.B) {
 	if calls := m.calls.Load(); calls != 1 {
 		b.Errorf("CreateSession was called %d times, want once: a stored session has to serve", calls)
 	}
-}
-
-// benchFields is rolesAnywhereFields for benchmarks.
-func benchFields(b *testing.B, changes ...map[string]any) map[string]any {
-	b.Helper()
-	return changed(map[string]any{
-		"auth_type":        authRolesAnywhere,
-		"profile_arn":      fmt.Sprintf("arn:aws:rolesanywhere:us-east-1:%s:profile/%s", testAccount, testUUID),
-		"role_arn":         fmt.Sprintf("arn:aws:iam::%s:role/app", testAccount),
-		"trust_anchor_arn": fmt.Sprintf("arn:aws:rolesanywhere:us-east-1:%s:trust-anchor/%s", testAccount, testUUID),
-		"session_name":     "orders-api",
-		"certificate":      benchVector(b, "p256.pem"),
-		"private_key":      benchVector(b, "p256.key"),
-	}, changes)
-}
-
-func benchVector(b *testing.B, name string) string {
-	b.Helper()
-	content, err := os.ReadFile(filepath.Join("rolesanywhere", "testdata", name))
-	if err != nil {
-		b.Fatalf("reading a test vector: %v", err)
-	}
-	return string(content)
 }

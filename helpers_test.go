@@ -165,7 +165,7 @@ func (b *lockedBuffer) String() string {
 }
 
 // vector reads a file of AWS's own client's requests and keys.
-func vector(t *testing.T, name string) string {
+func vector(t testing.TB, name string) string {
 	t.Helper()
 	content, err := os.ReadFile(filepath.Join("rolesanywhere", "testdata", name))
 	if err != nil {
@@ -185,7 +185,7 @@ func accessKeyFields(changes ...map[string]any) map[string]any {
 }
 
 // rolesAnywhereFields is a valid roles_anywhere connection at testTime.
-func rolesAnywhereFields(t *testing.T, changes ...map[string]any) map[string]any {
+func rolesAnywhereFields(t testing.TB, changes ...map[string]any) map[string]any {
 	t.Helper()
 	return changed(map[string]any{
 		"auth_type":        authRolesAnywhere,
