@@ -130,6 +130,7 @@ func (b *backend) liveConnection(ctx context.Context, storage logical.Storage, n
 // credentialsFor returns what a reader of the connection gets: with at least the wanted life, where its session's
 // lifetime allows that.
 func (b *backend) credentialsFor(ctx context.Context, storage logical.Storage, name string, want time.Duration) (*liveConnection, credentials, error) {
+	var reader patience
 	for range maxLoads {
 		live, err := b.liveConnection(ctx, storage, name)
 		if err != nil {
@@ -138,7 +139,7 @@ func (b *backend) credentialsFor(ctx context.Context, storage logical.Storage, n
 		if !live.conn.usesRolesAnywhere() {
 			return live, credentials{accessKey: live.conn.AccessKey, secretKey: live.conn.secretKey}, nil
 		}
-		s, err := live.currentSession(ctx, storage, want)
+		s, err := live.currentSession(ctx, storage, want, &reader)
 		if err == nil {
 			return live, s.credentials, nil
 		}

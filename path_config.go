@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"time"
 
 	"github.com/hashicorp/vault/sdk/framework"
 	"github.com/hashicorp/vault/sdk/helper/locksutil"
@@ -170,7 +171,7 @@ func (b *backend) readConnection(ctx context.Context, req *logical.Request, data
 const maxWriteAttempts = 5
 
 func (b *backend) writeConnection(ctx context.Context, req *logical.Request, data *framework.FieldData) (*logical.Response, error) {
-	name := data.Get("name").(string)
+	name, verifyUntil := data.Get("name").(string), time.Now().Add(maxProbeWait)
 	for range maxWriteAttempts {
 		before, err := loadConnection(ctx, req.Storage, name)
 		if err != nil {
@@ -179,7 +180,7 @@ func (b *backend) writeConnection(ctx context.Context, req *logical.Request, dat
 		if before == nil && req.Operation == logical.PatchOperation {
 			return nil, &missingError{name}
 		}
-		conn, warnings, err := b.prepareConnection(ctx, req, name, before)
+		conn, warnings, err := b.prepareConnection(ctx, req, name, before, verifyUntil)
 		if err != nil {
 			return nil, err
 		}
@@ -198,7 +199,7 @@ func (b *backend) writeConnection(ctx context.Context, req *logical.Request, dat
 
 // prepareConnection merges, validates and, where asked to, tests what is to be stored. It holds no lock: a test
 // waits for the network.
-func (b *backend) prepareConnection(ctx context.Context, req *logical.Request, name string, before *connection) (connection, []string, error) {
+func (b *backend) prepareConnection(ctx context.Context, req *logical.Request, name string, before *connection, verifyUntil time.Time) (connection, []string, error) {
 	base, outcome := newConnection(), "nothing was stored"
 	if before != nil {
 		base, outcome = *before, "the stored connection is unchanged"
@@ -216,6 +217,8 @@ func (b *backend) prepareConnection(ctx context.Context, req *logical.Request, n
 	}
 	conn.revision = newRevision()
 	if verify, _ := req.Data["verify_connection"].(bool); verify {
+		ctx, cancel := context.WithDeadline(ctx, verifyUntil)
+		defer cancel()
 		if _, err := b.probe(ctx, &conn); err != nil {
 			return connection{}, nil, fmt.Errorf("%s: testing it first: %w; %s", subject, err, outcome)
 		}

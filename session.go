@@ -29,47 +29,64 @@ type flight struct {
 	err  error
 }
 
+// patience is what one reader has, for all that it waits for.
+type patience struct{ until time.Time }
+
+// left begins with the first wait: most readers never wait.
+func (p *patience) left() time.Duration {
+	if p.until.IsZero() {
+		p.until = time.Now().Add(maxReaderWait)
+	}
+	return time.Until(p.until)
+}
+
 // currentSession returns the connection's session, at once where a live one has the wanted life. In the last third
-// of its life it also has the next one fetched. Without a live session it waits for one, until ctx ends.
-func (l *liveConnection) currentSession(ctx context.Context, storage logical.Storage, want time.Duration) (session, error) {
+// of its life it also has the next one fetched. Without a live session it waits for one, until ctx or the reader's
+// patience ends.
+func (l *liveConnection) currentSession(ctx context.Context, storage logical.Storage, want time.Duration, reader *patience) (session, error) {
 	current, awaited, err := l.decide(storage, want)
-	if awaited == nil {
-		return current, err
-	}
-	wait := maxReaderWait
-	if current.live(l.backend.now()) {
-		wait = maxRefreshWait
-	}
-	patience := time.NewTimer(wait)
-	defer patience.Stop()
 	for awaited != nil {
-		select {
-		case <-awaited.done:
-		case <-ctx.Done():
-			return session{}, ctx.Err()
-		case <-l.ctx.Done():
-			return session{}, errDropped
-		case <-patience.C:
-			if current.live(l.backend.now()) {
-				return current, nil // it has less life than wanted, but it lives
-			}
-			if wait == maxRefreshWait { // it ended meanwhile
-				wait = maxReaderWait
-				patience.Reset(wait)
-				continue
-			}
-			return session{}, busy()
+		wait := reader.left()
+		if current.live(l.backend.now()) {
+			wait = min(wait, maxRefreshWait)
 		}
-		if awaited.err != nil {
-			if current.live(l.backend.now()) {
-				return current, nil
+		if err := l.await(ctx, awaited, wait); err != nil {
+			switch {
+			case errors.Is(err, errGone), errors.Is(err, errDropped):
+				return session{}, err
+			case current.live(l.backend.now()):
+				return current, nil // it has less life than wanted, but it lives
+			case !errors.Is(err, errStillFlying):
+				return session{}, err
+			case reader.left() <= 0:
+				return session{}, busy()
 			}
-			return session{}, awaited.err
 		}
 		// What was fetched may be a stored session with less life than wanted.
 		current, awaited, err = l.decide(storage, want)
 	}
 	return current, err
+}
+
+var (
+	errStillFlying       = errors.New("the session is still being fetched")
+	errGone        error = &unsettledError{"the request ended before its session came; try again"}
+)
+
+// await returns what the flight ended with, or why it was not waited for any longer.
+func (l *liveConnection) await(ctx context.Context, awaited *flight, wait time.Duration) error {
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-awaited.done:
+		return awaited.err
+	case <-ctx.Done():
+		return errGone
+	case <-l.ctx.Done():
+		return errDropped
+	case <-timer.C:
+		return errStillFlying
+	}
 }
 
 // decide returns a session to hand out, or the flight to wait for (with the session that is there, if it still

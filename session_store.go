@@ -74,11 +74,14 @@ func (l *liveConnection) loadSession(ctx context.Context, storage logical.Storag
 // saveSession stores the session unless its connection has changed meanwhile. It reports nothing to the reader: on a
 // node that cannot store, the session serves all the same.
 func (l *liveConnection) saveSession(ctx context.Context, storage logical.Storage, s session) {
+	lock := locksutil.LockForKey(l.backend.locks, l.name)
+	if !lockWithin(ctx, lock, storeTimeout) {
+		l.backend.Logger().Warn("storing the session: a write of this or another connection takes long; it serves from memory until the plugin restarts", "connection", l.name)
+		return
+	}
+	defer lock.Unlock()
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
-	lock := locksutil.LockForKey(l.backend.locks, l.name)
-	lock.Lock()
-	defer lock.Unlock()
 	if l.dropped() {
 		return // a write or delete, which holds the lock too, has removed what was stored
 	}
@@ -98,4 +101,20 @@ func (l *liveConnection) saveSession(ctx context.Context, storage logical.Storag
 	if err != nil {
 		l.backend.Logger().Warn("storing the session; it serves from memory until the plugin restarts", "connection", l.name, "error", err)
 	}
+}
+
+// lockWithin is for a lock whose holder may be waiting for storage that does not answer.
+func lockWithin(ctx context.Context, lock *locksutil.LockEntry, wait time.Duration) bool {
+	ctx, cancel := context.WithTimeout(ctx, wait)
+	defer cancel()
+	again := time.NewTicker(10 * time.Millisecond)
+	defer again.Stop()
+	for !lock.TryLock() {
+		select {
+		case <-again.C:
+		case <-ctx.Done():
+			return false
+		}
+	}
+	return true
 }

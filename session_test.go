@@ -51,8 +51,8 @@ func TestSession_CancelledReaderLeavesAloneAndAtOnce(t *testing.T) {
 		others := m.readers(20, "orders-0")
 		synctest.Wait()
 		cancel() // the reader that began the fetch goes
-		if g := <-first; !errors.Is(g.err, context.Canceled) || g.took != 0 {
-			t.Errorf("the cancelled reader got %+v, want its own cancellation at once", g)
+		if g := <-first; g.err == nil || g.err.Error() != errGone.Error() || g.took != 0 {
+			t.Errorf("the cancelled reader got %+v, want %v at once", g, errGone)
 		}
 		pass(time.Second)
 		close(gate)

@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/hashicorp/vault/sdk/helper/locksutil"
 	"github.com/hashicorp/vault/sdk/logical"
 )
 
@@ -53,6 +55,106 @@ func TestSession_WishForMoreLifeWaitsAMomentAlone(t *testing.T) {
 		}
 		close(gate)
 		synctest.Wait()
+	})
+}
+
+// What a restarted plugin finds in storage lives, and a client that gives up after two seconds needs it.
+func TestSession_WishForMoreLifeWaitsAMomentAloneAfterARestart(t *testing.T) {
+	sessionTest(t, func(t *testing.T, m *mount, aws *service) {
+		m.writeConnections(1)
+		m.readCreds(t.Context(), "orders-0")
+		pass(time.Hour - 10*time.Minute)
+		m.Cleanup(t.Context())
+		m.start()
+		gate := make(chan struct{})
+		aws.set(func(s *service) { s.gate = gate })
+		start := time.Now()
+		_, creds, err := m.credentialsFor(t.Context(), m.storage, "orders-0", sdkWant)
+		if err != nil || creds.accessKey != "ASIA1" || time.Since(start) != 1500*time.Millisecond {
+			t.Errorf("while the service hangs, the reader got %s, %v after %s; want the stored session after 1.5s", creds.accessKey, err, time.Since(start))
+		}
+		close(gate)
+		synctest.Wait()
+	})
+}
+
+func TestSession_WishForMoreLifeWaitsOnWhenTheLifeEnds(t *testing.T) {
+	sessionTest(t, func(t *testing.T, m *mount, aws *service) {
+		m.writeConnections(1)
+		m.readCreds(t.Context(), "orders-0")
+		pass(time.Hour - minRemaining - time.Second) // a second more counts as alive
+		gate := make(chan struct{})
+		aws.set(func(s *service) { s.gate = gate })
+		time.AfterFunc(5*time.Second, func() { close(gate) })
+		start := time.Now()
+		_, creds, err := m.credentialsFor(t.Context(), m.storage, "orders-0", sdkWant)
+		if err != nil || creds.accessKey != "ASIA2" || time.Since(start) != 5*time.Second {
+			t.Errorf("the reader got %s, %v after %s; want the next session after 5s", creds.accessKey, err, time.Since(start))
+		}
+	})
+}
+
+func TestSession_ReaderWaitsTwelveSecondsHoweverOftenTheSettingsChange(t *testing.T) {
+	sessionTest(t, func(t *testing.T, m *mount, aws *service) {
+		m.writeConnections(1)
+		gate := make(chan struct{})
+		aws.set(func(s *service) { s.gate = gate })
+		wait := m.readers(1, "orders-0")
+		for range 2 {
+			time.Sleep(5 * time.Second)
+			m.writeConnections(1)
+		}
+		if g := wait()[0]; g.err == nil || g.err.Error() != busy().Error() || g.took != 12*time.Second {
+			t.Errorf("the reader got %+v, want a 503 after 12s", g)
+		}
+		close(gate)
+		synctest.Wait()
+	})
+}
+
+func TestSession_LockThatIsHeldCostsAReaderTwoSeconds(t *testing.T) {
+	sessionTest(t, func(t *testing.T, m *mount, aws *service) {
+		m.writeConnections(1)
+		lock := locksutil.LockForKey(m.locks, "orders-0")
+		lock.Lock()
+		if g := m.readCreds(t.Context(), "orders-0"); g.accessKey != "ASIA1" || g.took != 2*time.Second {
+			t.Errorf("a reader got %+v, want a session after 2s", g)
+		}
+		lock.Unlock()
+		if entry, err := m.storage.Get(t.Context(), sessionPrefix+"orders-0"); entry != nil || err != nil {
+			t.Errorf("stored without the lock: %v, %v", entry, err)
+		}
+		if !strings.Contains(m.log.String(), "serves from memory") {
+			t.Error("the log does not say why the session was not stored")
+		}
+	})
+}
+
+func TestSession_LockThatComesInTimeIsWaitedFor(t *testing.T) {
+	sessionTest(t, func(t *testing.T, m *mount, _ *service) {
+		m.writeConnections(1)
+		lock := locksutil.LockForKey(m.locks, "orders-0")
+		lock.Lock()
+		time.AfterFunc(storeTimeout-100*time.Millisecond, lock.Unlock)
+		m.readCreds(t.Context(), "orders-0")
+		if entry, err := m.storage.Get(t.Context(), sessionPrefix+"orders-0"); entry == nil || err != nil {
+			t.Errorf("not stored: %v", err)
+		}
+	})
+}
+
+func TestConfigWrite_VerifiesUntilItsTimeIsOverAndNoLonger(t *testing.T) {
+	sessionTest(t, func(t *testing.T, m *mount, _ *service) {
+		m.source = func(ctx context.Context, _ *connection) (session, error) {
+			<-ctx.Done() // no turn comes
+			return session{}, busy()
+		}
+		m.start()
+		start := time.Now()
+		req := &logical.Request{Data: rolesAnywhereFields(t, with("verify_connection", true))}
+		if _, _, err := m.prepareConnection(takeIn(t.Context(), req), req, "orders", nil, start.Add(5*time.Second)); err == nil || time.Since(start) != 5*time.Second {
+			t.Errorf("verifying ended after %s with %v, want 5s", time.Since(start), err)
+		}
 	})
 }
 
