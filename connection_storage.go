@@ -25,6 +25,11 @@ type storedConnection struct {
 	ProxyURL   string `json:"proxy_url,omitempty"`
 }
 
+// unreadableError is about what one connection's entry holds, and not about the storage.
+type unreadableError struct{ text string }
+
+func (e *unreadableError) Error() string { return e.text }
+
 // loadConnection returns nil when there is no connection of that name.
 func loadConnection(ctx context.Context, storage logical.Storage, name string) (*connection, error) {
 	entry, err := storage.Get(ctx, configPrefix+name)
@@ -38,12 +43,12 @@ func loadConnection(ctx context.Context, storage logical.Storage, name string) (
 		Version int `json:"version"`
 	}
 	if entry.DecodeJSON(&form) == nil && form.Version > connectionVersion {
-		return nil, fmt.Errorf("reading connection %q: it was stored in form %d by a newer plugin, and this one knows forms up to %d; "+
-			"run the newer plugin", name, form.Version, connectionVersion)
+		return nil, &unreadableError{fmt.Sprintf("reading connection %q: it was stored in form %d by a newer plugin, and this one knows forms up to %d; "+
+			"run the newer plugin", name, form.Version, connectionVersion)}
 	}
 	var stored storedConnection
 	if err := entry.DecodeJSON(&stored); err != nil || stored.Version < 1 || stored.Revision == "" {
-		return nil, fmt.Errorf("reading connection %q: the stored entry is damaged; delete the connection and write it again", name)
+		return nil, &unreadableError{fmt.Sprintf("reading connection %q: the stored entry is damaged; delete the connection and write it again", name)}
 	}
 	return &connection{
 		revision:   stored.Revision,

@@ -2,6 +2,7 @@ package s3conn
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"time"
@@ -114,42 +115,51 @@ func (b *backend) listConnections(ctx context.Context, req *logical.Request, _ *
 		return nil, fmt.Errorf("listing connections: %w", err)
 	}
 	shown := make([]any, len(names))
-	var loads errgroup.Group
+	loads, loading := errgroup.WithContext(ctx)
 	loads.SetLimit(maxListLoads)
 	for i, name := range names {
+		if loading.Err() != nil {
+			break // one has failed, or the caller has hung up
+		}
 		loads.Go(func() (err error) {
 			defer func() {
 				if recovered := recover(); recovered != nil {
 					err = b.panicked(recovered, req)
 				}
 			}()
-			shown[i] = b.listed(ctx, req.Storage, name)
-			return nil
+			shown[i], err = b.listed(loading, req.Storage, name)
+			return err
 		})
 	}
 	if err := loads.Wait(); err != nil {
 		return nil, err
 	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	listed := make([]string, 0, len(names))
 	info := make(map[string]any, len(names))
 	for i, name := range names {
 		if shown[i] != nil {
+			listed = append(listed, name)
 			info[name] = shown[i]
 		}
 	}
-	return logical.ListResponseWithInfo(names, info), nil
+	return logical.ListResponseWithInfo(listed, info), nil
 }
 
 // listed is what a list shows of a connection beside its name; nil when it was deleted meanwhile.
-func (b *backend) listed(ctx context.Context, storage logical.Storage, name string) any {
+func (b *backend) listed(ctx context.Context, storage logical.Storage, name string) (any, error) {
 	conn, err := loadConnection(ctx, storage, name)
+	var unreadable *unreadableError
 	switch {
-	case err != nil: // one damaged entry must not hide the others
+	case errors.As(err, &unreadable): // one damaged entry must not hide the others
 		b.Logger().Warn("listing connections", "connection", name, "error", err)
-		return map[string]any{"error": "the connection cannot be read; the server's log says why"}
-	case conn == nil:
-		return nil
+		return map[string]any{"error": "the connection cannot be read; the server's log says why"}, nil
+	case conn == nil || err != nil:
+		return nil, err
 	default:
-		return map[string]any{"auth_type": conn.AuthType, "region": conn.region()}
+		return map[string]any{"auth_type": conn.AuthType, "region": conn.region()}, nil
 	}
 }
 
