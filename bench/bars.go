@@ -29,10 +29,10 @@ func (b bar) met(ratio float64) bool {
 }
 
 func (r report) bars(results map[target]series) {
-	r.title("Bars")
+	r.title("Bars, with the median's 95 %% interval in brackets")
 	r.header("what", "bar", "measured", "met")
 	for _, b := range bars {
-		middle, _, _ := ratio(results[b.of], results[b.to], b.value)
+		middle, low, high := ratio(results[b.of], results[b.to], b.value)
 		sign, verdict := "at least", "no"
 		if b.atMost {
 			sign = "at most"
@@ -41,6 +41,6 @@ func (r report) bars(results map[target]series) {
 			verdict = "yes"
 		}
 		r.row(fmt.Sprintf("%s of %s to %s", b.what, b.of.name, b.to.name), fmt.Sprintf("%s %.2f", sign, b.limit),
-			fmt.Sprintf("%.3f", middle), verdict)
+			withInterval(middle, low, high), verdict)
 	}
 }

@@ -37,8 +37,8 @@ func (r report) capacity(results map[target]series, before, after footprint, lea
 	r.header("read", "processors, Vault", "processors, plugin")
 	for _, t := range []target{oursLeaseless, oursRaw, oursLeased, awsRole} {
 		const readsPerSecond, perSecond = 1000, 1e9 // nanoseconds
-		r.row(t.name, fmt.Sprintf("%.2f", results[t].median(vaultCPU)*readsPerSecond/perSecond),
-			fmt.Sprintf("%.2f", results[t].median(pluginCPU)*readsPerSecond/perSecond))
+		r.row(t.name, fmt.Sprintf("%.2f", results[t].perRead(vaultTime)*readsPerSecond/perSecond),
+			fmt.Sprintf("%.2f", results[t].perRead(pluginTime)*readsPerSecond/perSecond))
 	}
 	if leases > 0 {
 		fmt.Fprintf(r.w, "\nOf the %d leases of s3conn and the floor each takes %.1f KiB of Vault's memory", leases,

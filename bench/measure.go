@@ -72,17 +72,17 @@ func (m *measurement) slice(ctx context.Context, t target) (slice, error) {
 		return slice{}, err
 	}
 	m.reads[t] += len(lead) + len(latencies)
-	reads := time.Duration(len(latencies))
+	reads := len(latencies)
 	if reads == 0 {
 		return slice{}, fmt.Errorf("no read ended within %s; make the slice longer", m.length)
 	}
 	one := slice{
 		perSecond: float64(reads) / took.Seconds(),
 		p50:       durations(latencies, 0.50), p99: durations(latencies, 0.99),
-		vaultCPU: (after[0] - before[0]) / reads,
+		reads: reads, vaultTime: after[0] - before[0],
 	}
 	if len(pids) > 1 {
-		one.pluginCPU = (after[1] - before[1]) / reads
+		one.pluginTime = after[1] - before[1]
 	}
 	return one, nil
 }

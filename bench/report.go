@@ -36,10 +36,10 @@ func (r report) targets(targets []target, results map[target]series) {
 		s := results[t]
 		plugin := "-"
 		if t.program != "" {
-			plugin = micros(s.median(pluginCPU))
+			plugin = micros(s.perRead(pluginTime))
 		}
 		r.row(t.name, fmt.Sprintf("%.0f", s.median(throughput)), micros(s.median(p50)), micros(s.median(p99)),
-			micros(s.median(vaultCPU)), plugin)
+			micros(s.perRead(vaultTime)), plugin)
 	}
 }
 
@@ -48,20 +48,32 @@ func micros(nanoseconds float64) string {
 }
 
 func (r report) ratios(pairs [][2]target, results map[target]series) {
-	r.title("Ratios, as medians over the rounds with the middle half in brackets")
+	r.title("Ratios, as medians over the rounds with the median's 95 %% interval in brackets; processor time over all rounds")
 	r.header("target", "to", "reads/s", "p50", "p99", "Vault's CPU", "plugin's CPU")
 	for _, pair := range pairs {
 		cells := []string{pair[0].name, pair[1].name}
-		for _, value := range []func(slice) float64{throughput, p50, p99, vaultCPU, pluginCPU} {
+		for _, value := range []func(slice) float64{throughput, p50, p99} {
 			middle, low, high := ratio(results[pair[0]], results[pair[1]], value)
 			if middle == 0 {
 				cells = append(cells, "-")
 				continue
 			}
-			cells = append(cells, fmt.Sprintf("%.3f (%.2f to %.2f)", middle, low, high))
+			cells = append(cells, withInterval(middle, low, high))
+		}
+		for _, spent := range []func(slice) time.Duration{vaultTime, pluginTime} {
+			of, to := results[pair[0]].perRead(spent), results[pair[1]].perRead(spent)
+			if of == 0 || to == 0 {
+				cells = append(cells, "-")
+				continue
+			}
+			cells = append(cells, fmt.Sprintf("%.3f", of/to))
 		}
 		r.row(cells...)
 	}
+}
+
+func withInterval(middle, low, high float64) string {
+	return fmt.Sprintf("%.3f (%.3f to %.3f)", middle, low, high)
 }
 
 // upstream tells what AWS was asked for.

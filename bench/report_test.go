@@ -20,11 +20,36 @@ func TestReport_BarsTellWhatIsMissed(t *testing.T) {
 	}
 	report{&text}.bars(results)
 	for _, want := range []string{
-		"| reads/s of s3conn creds/NAME, no lease to floor, no lease | at least 0.97 | 0.980 | yes |",
-		"| reads/s of s3conn sdk/NAME to floor, raw | at least 0.97 | 0.960 | no |",
-		"| p99 of s3conn creds/NAME, no lease to floor, no lease | at most 1.10 | 1.110 | no |",
-		"| p99 of s3conn sdk/NAME to floor, raw | at most 1.10 | 1.100 | yes |",
-		"| reads/s of s3conn creds/NAME, no lease to AWS engine, assumed_role | at least 5.00 | 9.800 | yes |",
+		"| reads/s of s3conn creds/NAME, no lease to floor, no lease | at least 0.97 | 0.980 (0.980 to 0.980) | yes |",
+		"| reads/s of s3conn sdk/NAME to floor, raw | at least 0.97 | 0.960 (0.960 to 0.960) | no |",
+		"| p99 of s3conn creds/NAME, no lease to floor, no lease | at most 1.10 | 1.110 (1.110 to 1.110) | no |",
+		"| p99 of s3conn sdk/NAME to floor, raw | at most 1.10 | 1.100 (1.100 to 1.100) | yes |",
+		"| reads/s of s3conn creds/NAME, no lease to AWS engine, assumed_role | at least 5.00 | 9.800 (9.800 to 9.800) | yes |",
+	} {
+		if !strings.Contains(text.String(), want) {
+			t.Errorf("the report lacks %q:\n%s", want, &text)
+		}
+	}
+}
+
+func TestReport_RatiosOfProcessorTimeAreOfTotals(t *testing.T) {
+	t.Parallel()
+	var text strings.Builder
+	const ms = time.Millisecond
+	results := map[target]series{
+		oursRaw:  {{reads: 10, perSecond: 90, vaultTime: 10 * ms}, {reads: 10, perSecond: 90, vaultTime: 10 * ms, pluginTime: 30 * ms}},
+		floorRaw: {{reads: 10, perSecond: 100, vaultTime: 20 * ms}, {reads: 30, perSecond: 90, vaultTime: 20 * ms, pluginTime: 120 * ms}},
+		kvEntry:  {{reads: 20, perSecond: 180, vaultTime: 5 * ms}, {reads: 20, perSecond: 180, vaultTime: 5 * ms}},
+	}
+	r := report{&text}
+	r.ratios([][2]target{{oursRaw, floorRaw}, {oursRaw, kvEntry}}, results)
+	r.targets([]target{oursRaw, kvEntry}, results)
+	for _, want := range []string{
+		"### Ratios, as medians over the rounds with the median's 95 % interval in brackets; processor time over all rounds",
+		"| s3conn sdk/NAME | floor, raw | 0.950 (0.900 to 1.000) | - | - | 1.000 | 0.500 |",
+		"| s3conn sdk/NAME | kv version 1 (inside Vault) | 0.500 (0.500 to 0.500) | - | - | 4.000 | - |",
+		"| s3conn sdk/NAME | 90 | 0 µs | 0 µs | 1000 µs | 1500 µs |",
+		"| kv version 1 (inside Vault) | 180 | 0 µs | 0 µs | 250 µs | - |",
 	} {
 		if !strings.Contains(text.String(), want) {
 			t.Errorf("the report lacks %q:\n%s", want, &text)
@@ -35,7 +60,9 @@ func TestReport_BarsTellWhatIsMissed(t *testing.T) {
 func TestReport_CapacityAddsUp(t *testing.T) {
 	t.Parallel()
 	var text strings.Builder
-	results := map[target]series{oursLeaseless: {{vaultCPU: 250 * time.Microsecond, pluginCPU: 90 * time.Microsecond}}}
+	results := map[target]series{oursLeaseless: {
+		{reads: 10, vaultTime: 10 * time.Millisecond}, {reads: 90, vaultTime: 15 * time.Millisecond, pluginTime: 9 * time.Millisecond},
+	}}
 	report{&text}.capacity(results, footprint{1000, 0}, footprint{6000, 1 << 20}, 1000)
 	for _, want := range []string{
 		"| s3conn creds/NAME, no lease | 0.25 | 0.09 |",

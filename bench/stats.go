@@ -1,6 +1,7 @@
 package main
 
 import (
+	"math"
 	"slices"
 	"time"
 )
@@ -9,8 +10,9 @@ import (
 type slice struct {
 	perSecond float64
 	p50, p99  time.Duration
-	// vaultCPU and pluginCPU are processor time per read; pluginCPU is zero for what runs inside Vault.
-	vaultCPU, pluginCPU time.Duration
+	reads     int
+	// The processor time of all these reads; pluginTime is zero for what runs inside Vault.
+	vaultTime, pluginTime time.Duration
 }
 
 // series is a target's slices, one a round.
@@ -24,8 +26,22 @@ func (s series) median(value func(slice) float64) float64 {
 	return median(values)
 }
 
-// ratio is the median over the rounds of one target's value to another's in the same round, and the middle half's ends:
-// what disturbs a round disturbs both.
+// perRead is the processor time of a read in nanoseconds, over all rounds together: the clock's ticks are too coarse for one.
+func (s series) perRead(spent func(slice) time.Duration) float64 {
+	var total time.Duration
+	reads := 0
+	for _, one := range s {
+		total += spent(one)
+		reads += one.reads
+	}
+	if reads == 0 {
+		return 0
+	}
+	return float64(total) / float64(reads)
+}
+
+// ratio is the median over the rounds of one target's value to another's in the same round, because what disturbs a round
+// disturbs both, and the ends of the median's 95 % interval.
 func ratio(of, to series, value func(slice) float64) (middle, low, high float64) {
 	ratios := make([]float64, 0, len(of))
 	for round := range min(len(of), len(to)) {
@@ -33,14 +49,23 @@ func ratio(of, to series, value func(slice) float64) (middle, low, high float64)
 			ratios = append(ratios, value(of[round])/divisor)
 		}
 	}
-	return median(ratios), quantile(ratios, 0.25), quantile(ratios, 0.75)
+	low, high = medianInterval(ratios)
+	return median(ratios), low, high
+}
+
+// medianInterval is where the median of endless rounds lies, with a confidence of 95 %, by order statistics: how many of n rounds
+// are below it is binomial, which gives ranks n/2 ± 0.98√n. Fewer than six rounds cannot give that confidence.
+func medianInterval(values []float64) (low, high float64) {
+	half := 0.98 / math.Sqrt(float64(len(values)))
+	return quantile(values, max(0, 0.5-half)), quantile(values, min(1, 0.5+half))
 }
 
 func throughput(s slice) float64 { return s.perSecond }
 func p50(s slice) float64        { return float64(s.p50) }
 func p99(s slice) float64        { return float64(s.p99) }
-func vaultCPU(s slice) float64   { return float64(s.vaultCPU) }
-func pluginCPU(s slice) float64  { return float64(s.pluginCPU) }
+
+func vaultTime(s slice) time.Duration  { return s.vaultTime }
+func pluginTime(s slice) time.Duration { return s.pluginTime }
 
 func median(values []float64) float64 { return quantile(values, 0.5) }
 

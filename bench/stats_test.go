@@ -51,9 +51,43 @@ func TestRatio_ComparesWithinRounds(t *testing.T) {
 
 func TestRatio_SkipsWhatCannotBeDivided(t *testing.T) {
 	t.Parallel()
-	inVault := series{{pluginCPU: 0}, {pluginCPU: 0}}
-	if middle, _, _ := ratio(series{{pluginCPU: 1}, {pluginCPU: 1}}, inVault, pluginCPU); middle != 0 {
-		t.Errorf("ratio to nothing = %v, want 0", middle)
+	if middle, low, high := ratio(series{{p99: 1}, {p99: 1}}, series{{p99: 0}, {p99: 0}}, p99); middle != 0 || low != 0 || high != 0 {
+		t.Errorf("ratio to nothing = %v (%v to %v), want 0", middle, low, high)
+	}
+}
+
+func TestRatio_IntervalIsTheMedians(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name      string
+		rounds    int
+		low, high float64
+	}{
+		{"narrows with the rounds", 401, 201 - 19.575, 201 + 19.575}, // 0.98 of 400 ranks over the root of 401
+		{"of four rounds is nearly all of them", 4, 1.03, 3.97},
+		{"of three rounds ends with them", 3, 1, 3},
+		{"of one round", 1, 1, 1},
+	} {
+		var of, to series
+		for i := range c.rounds {
+			of, to = append(of, slice{perSecond: float64(i + 1)}), append(to, slice{perSecond: 1})
+		}
+		middle, low, high := ratio(of, to, throughput)
+		if want := float64(c.rounds+1) / 2; middle != want || math.Abs(low-c.low) > 0.01 || math.Abs(high-c.high) > 0.01 {
+			t.Errorf("%s: %v (%v to %v), want %v (%v to %v)", c.name, middle, low, high, want, c.low, c.high)
+		}
+	}
+}
+
+func TestPerRead_WeighsRoundsByTheirReads(t *testing.T) {
+	t.Parallel()
+	// The clock's ticks are coarse: one round in three sees the tick that all of them share.
+	s := series{{reads: 10, vaultTime: 0}, {reads: 30, vaultTime: 10 * time.Millisecond}, {reads: 60, vaultTime: 0}}
+	if got := s.perRead(vaultTime); got != 1e5 {
+		t.Errorf("processor time per read = %v ns, want 100,000", got)
+	}
+	if got := (series)(nil).perRead(vaultTime); got != 0 {
+		t.Errorf("processor time per read of nothing = %v, want 0", got)
 	}
 }
 
