@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"runtime/debug"
 	"strings"
 	"testing"
 
@@ -44,18 +43,16 @@ func TestRun_UnknownFlagIsRefused(t *testing.T) {
 	}
 }
 
-// Not parallel: the collector and the environment are the process's.
-func TestRelaxCollector_LeavesTheOperatorsChoice(t *testing.T) {
+// Not parallel: the environment is the process's.
+func TestBallast_LeavesTheOperatorsChoice(t *testing.T) {
 	for _, c := range []struct {
 		gogc, limit string
 		want        int
-	}{{"", "", gcPercent}, {"50", "", 100}, {"", "64MiB", 100}} {
+	}{{"", "", ballastSize}, {"50", "", 0}, {"", "64MiB", 0}} {
 		t.Setenv("GOGC", c.gogc)
 		t.Setenv("GOMEMLIMIT", c.limit)
-		debug.SetGCPercent(100)
-		relaxCollector()
-		if got := debug.SetGCPercent(100); got != c.want {
-			t.Errorf("GOGC=%q GOMEMLIMIT=%q: collections at %d %%, want %d", c.gogc, c.limit, got, c.want)
+		if got := len(ballast()); got != c.want {
+			t.Errorf("GOGC=%q GOMEMLIMIT=%q: %d bytes, want %d", c.gogc, c.limit, got, c.want)
 		}
 	}
 }
