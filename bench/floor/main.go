@@ -8,11 +8,14 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/vault/api"
 	"github.com/hashicorp/vault/sdk/plugin"
+
+	"github.com/s3conn/vault-plugin-s3conn/bench/ballast"
 )
 
 func main() {
 	meta := &api.PluginAPIClientMeta{}
 	err := meta.FlagSet().Parse(os.Args[1:])
+	ballast.Hold()
 	if err == nil {
 		err = plugin.ServeMultiplex(&plugin.ServeOpts{
 			BackendFactoryFunc: factory,

@@ -12,6 +12,7 @@ import (
 	"github.com/hashicorp/vault/sdk/plugin"
 
 	s3conn "github.com/s3conn/vault-plugin-s3conn"
+	"github.com/s3conn/vault-plugin-s3conn/bench/ballast"
 )
 
 func main() {
@@ -21,6 +22,7 @@ func main() {
 		// The process that Vault starts to ask for the version finds the port free and gives it back as it ends.
 		go func() { _ = http.ListenAndServe(address, nil) }()
 	}
+	ballast.Hold()
 	if err == nil {
 		err = plugin.ServeMultiplex(&plugin.ServeOpts{
 			BackendFactoryFunc: s3conn.NewFactory(),
