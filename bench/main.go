@@ -103,12 +103,13 @@ func run(ctx context.Context, o options) error {
 }
 
 var (
-	// Targets are compared with others of the same phase alone. The AWS engine gives every read a lease, but few of them.
+	// Targets are compared with others of the same phase alone. The AWS engine gives every read a lease: it is in both, since its
+	// reads are too few to make Vault slower for the others.
 	leaseless = [][]target{{floorLeaseless, oursLeaseless, framework}, {floorRaw, oursRaw}, {awsRole, awsRolePlain}, {kvEntry}}
-	leased    = [][]target{{floorLeased, oursLeased}}
+	leased    = [][]target{{floorLeased, oursLeased}, {awsRoleAmongLeases}}
 	twins     = [][2]target{{oursLeaseless, floorLeaseless}, {oursRaw, floorRaw}, {oursLeased, floorLeased}}
 	peers     = [][2]target{
-		{oursLeaseless, awsRole}, {oursRaw, awsRole},
+		{oursLeaseless, awsRole}, {oursRaw, awsRole}, {oursLeased, awsRoleAmongLeases},
 		{oursLeaseless, awsRolePlain}, {floorLeaseless, awsRole}, {floorLeaseless, awsRolePlain},
 		{oursLeaseless, kvEntry}, {framework, floorLeaseless},
 	}
@@ -152,7 +153,7 @@ func measure(ctx context.Context, o options, s *server, aws *account, programs p
 	r.ratios(append(twins, peers...), results)
 	r.targets(slices.Concat(append(leaseless, leased...)...), results)
 	r.upstream(m.reads, aws.anywhere.Sessions(), aws.assumed.Load())
-	r.capacity(results, before, after, m.reads[floorLeased]+m.reads[oursLeased])
+	r.capacity(results, before, after, m.reads[floorLeased]+m.reads[oursLeased]+m.reads[awsRoleAmongLeases])
 	r.processes(programs, figures)
 	r.weights(ours, floor)
 	return nil

@@ -27,7 +27,9 @@ var (
 	oursLeased     = target{"s3conn creds/NAME, leased", "s3conn/creds/leased", oursProgram.name}
 	awsRole        = target{"AWS engine, assumed_role", "aws/sts/orders", awsProgram.name}
 	awsRolePlain   = target{"AWS engine, STS without TLS", "aws-plain/sts/orders", awsProgram.name}
-	kvEntry        = target{"kv version 1 (inside Vault)", "kv/orders", ""}
+	// The same again, in the phase where everything is leased.
+	awsRoleAmongLeases = target{"AWS engine, assumed_role, beside leased reads", awsRole.path, awsProgram.name}
+	kvEntry            = target{"kv version 1 (inside Vault)", "kv/orders", ""}
 )
 
 // connections is how many of ours are read: each may cost one CreateSession.

@@ -82,7 +82,7 @@ func (r report) upstream(reads map[target]int, sessions int, assumed int64) {
 	r.header("engine", "reads", "calls")
 	r.row("s3conn, CreateSession", fmt.Sprint(reads[oursLeased]+reads[oursLeaseless]+reads[oursRaw]),
 		fmt.Sprintf("%d (%d connections)", sessions, connections))
-	r.row("AWS engine, AssumeRole", fmt.Sprint(reads[awsRole]+reads[awsRolePlain]), fmt.Sprint(assumed))
+	r.row("AWS engine, AssumeRole", fmt.Sprint(reads[awsRole]+reads[awsRolePlain]+reads[awsRoleAmongLeases]), fmt.Sprint(assumed))
 }
 
 type processFigures struct {

@@ -57,6 +57,18 @@ func TestReport_RatiosOfProcessorTimeAreOfTotals(t *testing.T) {
 	}
 }
 
+func TestReport_UpstreamCountsEveryRead(t *testing.T) {
+	t.Parallel()
+	var text strings.Builder
+	reads := map[target]int{oursLeased: 1, oursLeaseless: 20, oursRaw: 300, awsRole: 1, awsRolePlain: 20, awsRoleAmongLeases: 300, kvEntry: 5}
+	report{&text}.upstream(reads, 2, 321)
+	for _, want := range []string{"| s3conn, CreateSession | 321 | 2 (2 connections) |", "| AWS engine, AssumeRole | 321 | 321 |"} {
+		if !strings.Contains(text.String(), want) {
+			t.Errorf("the report lacks %q:\n%s", want, &text)
+		}
+	}
+}
+
 func TestReport_CapacityAddsUp(t *testing.T) {
 	t.Parallel()
 	var text strings.Builder
@@ -66,7 +78,7 @@ func TestReport_CapacityAddsUp(t *testing.T) {
 	report{&text}.capacity(results, footprint{1000, 0}, footprint{6000, 1 << 20}, 1000)
 	for _, want := range []string{
 		"| s3conn creds/NAME, no lease | 0.25 | 0.09 |",
-		"Of the 1000 leases of s3conn and the floor each takes 5.0 KiB of Vault's memory and 1.0 KiB of raft's files.",
+		"Of the 1000 leases of s3conn, the floor and the AWS engine each takes 5.0 KiB of Vault's memory and 1.0 KiB of raft's files.",
 	} {
 		if !strings.Contains(text.String(), want) {
 			t.Errorf("the report lacks %q:\n%s", want, &text)

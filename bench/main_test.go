@@ -1,0 +1,28 @@
+package main
+
+import (
+	"slices"
+	"testing"
+)
+
+// TestPairs_AreOfOnePhase keeps reads that stand among leases apart from those that do not: leases make Vault slower.
+func TestPairs_AreOfOnePhase(t *testing.T) {
+	t.Parallel()
+	phase := map[target]int{}
+	for i, sets := range [][][]target{leaseless, leased} {
+		for _, one := range slices.Concat(sets...) {
+			if phase[one] != 0 {
+				t.Errorf("%q is loaded twice in a round", one.name)
+			}
+			phase[one] = i + 1
+		}
+	}
+	for _, pair := range slices.Concat(twins, peers) {
+		if a, b := phase[pair[0]], phase[pair[1]]; a == 0 || a != b {
+			t.Errorf("%q (phase %d) is compared with %q (phase %d)", pair[0].name, a, pair[1].name, b)
+		}
+	}
+	if pair := [2]target{oursLeased, awsRoleAmongLeases}; !slices.Contains(peers, pair) {
+		t.Error("leased reads are not compared with the AWS engine's, which always have leases")
+	}
+}
