@@ -32,8 +32,24 @@ func (b *budget) of(conn *connection) *rate.Limiter {
 	defer b.mu.Unlock()
 	limiter := b.turns[key]
 	if limiter == nil {
+		b.forgetIdle()
 		limiter = rate.NewLimiter(callsPerSecond, 1)
 		b.turns[key] = limiter
 	}
 	return limiter
+}
+
+// maxTurns is far more accounts and regions than one Vault serves; tests of settings can name any.
+const maxTurns = 1024
+
+// forgetIdle makes room: an account that has its whole budget left needs no record of it.
+func (b *budget) forgetIdle() {
+	if len(b.turns) < maxTurns {
+		return
+	}
+	for key, limiter := range b.turns {
+		if limiter.Tokens() >= 1 {
+			delete(b.turns, key)
+		}
+	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -101,4 +102,25 @@ func TestBudget_IsPerAccountAndRegion(t *testing.T) {
 	if b.of(conn("222222222222", "us-east-1")) == one || b.of(conn("111111111111", "eu-west-1")) == one {
 		t.Error("another account or region shares the budget")
 	}
+}
+
+func TestBudget_ForgetsAccountsThatHaveTheirWholeBudget(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBudget()
+		conn := func(i int) *connection {
+			return &connection{settings: settings{RoleARN: fmt.Sprintf("arn:aws:iam::%012d:role/x", i), Region: "us-east-1"}}
+		}
+		busy := b.of(conn(0))
+		for i := range 3 * maxTurns {
+			busy.Allow() // it never has a whole turn
+			b.of(conn(i))
+			time.Sleep(time.Millisecond)
+		}
+		if n := len(b.turns); n > maxTurns {
+			t.Errorf("%d accounts are remembered, want at most %d", n, maxTurns)
+		}
+		if b.of(conn(0)) != busy {
+			t.Error("an account that has used its budget got a new one")
+		}
+	})
 }

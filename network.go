@@ -198,21 +198,39 @@ func (c *connection) newHTTPClient() (*http.Client, error) {
 	}, nil
 }
 
-var errForbiddenAddress = errors.New("the host resolves to a link-local or metadata address, to which this plugin makes no calls")
+var (
+	errForbiddenAddress = errors.New("the host resolves to a link-local or metadata address, to which this plugin makes no calls")
+	errNotLocal         = errors.New("localhost resolves to an address of another host, to which plain http may not go; check this host's hosts file and DNS")
+)
 
-// guardedDialer connects to every address but forbidden ones, which it judges after the name was resolved and before
+// mayDial judges where a host's name has led to.
+func mayDial(host string, target netip.Addr) error {
+	switch {
+	case forbiddenAddress(target):
+		return errForbiddenAddress
+	case isLoopback(host) && !target.Unmap().IsLoopback():
+		return errNotLocal
+	}
+	return nil
+}
+
+// guardedDialer connects to every address that mayDial lets it, which it asks after the name was resolved and before
 // anything is sent.
 type guardedDialer struct {
 	resolver *net.Resolver // nil: the system's
 }
 
 func (d guardedDialer) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return nil, err
+	}
 	dialer := net.Dialer{Timeout: dialTimeout, Resolver: d.resolver, Control: func(_, resolved string, _ syscall.RawConn) error {
 		target, err := netip.ParseAddrPort(resolved)
-		if err != nil || forbiddenAddress(target.Addr()) {
+		if err != nil {
 			return errForbiddenAddress
 		}
-		return nil
+		return mayDial(host, target.Addr())
 	}}
 	return dialer.DialContext(ctx, network, address)
 }

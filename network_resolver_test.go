@@ -79,3 +79,25 @@ func TestDial_ANameCannotSmuggleAForbiddenAddress(t *testing.T) {
 		t.Errorf("a name that resolves to loopback: %v, want a refused connection", err)
 	}
 }
+
+// A hosts file that lacks localhost leaves the name to DNS.
+func TestMayDial_LocalhostIsThisHost(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		host, address string
+		want          error
+	}{
+		{"localhost", "127.0.0.1", nil},
+		{"LOCALHOST", "::1", nil},
+		{"localhost", "::ffff:127.0.0.2", nil},
+		{"localhost", "192.0.2.1", errNotLocal},
+		{"Localhost", "2001:db8::1", errNotLocal},
+		{"localhost", "169.254.169.254", errForbiddenAddress},
+		{"store.example", "127.0.0.1", nil},
+		{"store.example", "192.0.2.1", nil},
+	} {
+		if err := mayDial(c.host, netip.MustParseAddr(c.address)); !errors.Is(err, c.want) {
+			t.Errorf("%s at %s: %v, want %v", c.host, c.address, err, c.want)
+		}
+	}
+}

@@ -153,6 +153,8 @@ func describeFailure(err error) (status int, text string) {
 		return http.StatusBadRequest, refusal.Error()
 	case errors.Is(err, errForbiddenAddress):
 		return http.StatusBadRequest, errForbiddenAddress.Error()
+	case errors.Is(err, errNotLocal):
+		return http.StatusBadRequest, errNotLocal.Error()
 	case errors.As(err, &dns) && !dns.IsTimeout:
 		return tryLater, "the host name of " + where + " does not resolve; check the connection's addresses and this host's DNS"
 	case errors.As(err, &authority):

@@ -56,6 +56,7 @@ func TestUpstream_FailureOnTheWayIsAFixedPhrase(t *testing.T) {
 		"not S3":          {errNotS3, 400, "not S3's list of buckets"},
 		"anything else":   {errors.New("CANARY"), 502, "the connection to s3.example:9000 broke before it answered"},
 		"metadata by DNS": {dial(errForbiddenAddress), 400, "link-local or metadata address"},
+		"not localhost":   {dial(errNotLocal), 400, "localhost resolves to an address of another host"},
 	} {
 		err := upstream(opListBuckets, &url.Error{Op: "Get", URL: "https://s3.example:9000/?CANARY", Err: test.cause})
 		var failed *upstreamError
