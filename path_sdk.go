@@ -125,11 +125,14 @@ func (b *backend) sdkFailure(err error) (*logical.Response, error) {
 	code := "InvalidRequest"
 	var missing *missingError
 	var failed *upstreamError
+	var unready *unsettledError
 	switch {
 	case errors.As(err, &missing):
 		status, code = http.StatusNotFound, "NoSuchConnection"
 	case errors.As(err, &failed):
 		code = failed.code
+	case errors.As(err, &unready):
+		code = codeUnavailable
 	}
 	return sdkFailed(status, code, err), nil
 }

@@ -1,10 +1,12 @@
 package s3conn
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/hashicorp/vault/sdk/logical"
@@ -110,5 +112,25 @@ func TestSDK_FailureIsAStatusWithCodeAndMessage(t *testing.T) {
 		if _, err := m.do(t.Context(), logical.ReadOperation, "sdk/other", nil); !errors.Is(err, logical.ErrReadOnly) {
 			t.Errorf("on a read-only node: %v", err)
 		}
+	})
+}
+
+// SDKs give up after a second or two and come again: no defect of this host, and nothing for its log.
+func TestSDK_CallerThatHasGoneIsNoErrorOfThisHost(t *testing.T) {
+	sessionTest(t, func(t *testing.T, m *mount, aws *service) {
+		m.writeConnections(1)
+		gate := make(chan struct{})
+		aws.set(func(s *service) { s.gate = gate })
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+		defer cancel()
+		resp, err := m.do(ctx, logical.ReadOperation, "sdk/orders-0", nil)
+		if err != nil || resp.Data[logical.HTTPStatusCode] != 503 || !strings.Contains(string(resp.Data[logical.HTTPRawBody].([]byte)), `"code":"`+codeUnavailable+`"`) {
+			t.Errorf("a caller that gave up got %+v, %v; want a 503", resp, err)
+		}
+		if log := m.log.String(); strings.Contains(log, "[ERROR]") {
+			t.Errorf("the log has an error:\n%s", log)
+		}
+		close(gate)
+		synctest.Wait()
 	})
 }
