@@ -59,7 +59,11 @@ func buildPlugins(ctx context.Context, o options) (plugins, error) {
 	if o.profile != "" {
 		built.ours = profiledProgram
 	}
-	for _, p := range []*program{&built.floor, &built.ours, &built.aws} {
+	wanted := []*program{&built.floor, &built.ours, &built.aws}
+	if o.connections > 0 {
+		wanted = []*program{&built.ours}
+	}
+	for _, p := range wanted {
 		say("building %s", p.name)
 		if *p, err = p.build(ctx, dir); err != nil {
 			return plugins{}, err

@@ -21,7 +21,7 @@ type reader struct {
 	conn    net.Conn
 	buffer  *bufio.Reader
 	request []byte
-	path    string
+	doing   string // in errors
 }
 
 func newReader(address, path, token string) (*reader, error) {
@@ -29,29 +29,49 @@ func newReader(address, path, token string) (*reader, error) {
 	if err != nil {
 		return nil, fmt.Errorf("connecting to Vault: %w", err)
 	}
-	request := fmt.Appendf(nil, "GET /v1/%s HTTP/1.1\r\nHost: %s\r\nX-Vault-Token: %s\r\nX-Vault-Request: true\r\n\r\n", path, address, token)
-	return &reader{conn: conn, buffer: bufio.NewReaderSize(conn, 16<<10), request: request, path: path}, nil
+	request := call{http.MethodGet, path, ""}.bytes(address, token)
+	return &reader{conn: conn, buffer: bufio.NewReaderSize(conn, 16<<10), request: request, doing: "reading " + path}, nil
 }
 
+// call is one request to Vault.
+type call struct{ method, path, body string }
+
+func (c call) bytes(address, token string) []byte {
+	header := fmt.Appendf(nil, "%s /v1/%s HTTP/1.1\r\nHost: %s\r\nX-Vault-Token: %s\r\nX-Vault-Request: true\r\n",
+		c.method, c.path, address, token)
+	if c.body != "" {
+		header = fmt.Appendf(header, "Content-Type: application/json\r\nContent-Length: %d\r\n", len(c.body))
+	}
+	return fmt.Appendf(header, "\r\n%s", c.body)
+}
+
+// statusError is the status of an answer that is no success.
+type statusError int
+
+func (e statusError) Error() string { return fmt.Sprintf("status %d, want 200 or 204", int(e)) }
+
 // read returns how many bytes the answer's body had.
-func (r *reader) read() (int64, error) {
+func (r *reader) read() (int64, error) { return r.exchange(r.doing, r.request) }
+
+// exchange sends the request and returns how many bytes the answer's body had.
+func (r *reader) exchange(doing string, request []byte) (int64, error) {
 	if err := r.conn.SetDeadline(time.Now().Add(responseTimeout)); err != nil {
 		return 0, err
 	}
-	if _, err := r.conn.Write(r.request); err != nil {
-		return 0, fmt.Errorf("reading %s: %w", r.path, err)
+	if _, err := r.conn.Write(request); err != nil {
+		return 0, fmt.Errorf("%s: %w", doing, err)
 	}
 	resp, err := http.ReadResponse(r.buffer, nil)
 	if err != nil {
-		return 0, fmt.Errorf("reading %s: %w", r.path, err)
+		return 0, fmt.Errorf("%s: %w", doing, err)
 	}
 	defer resp.Body.Close()
 	size, err := io.Copy(io.Discard, resp.Body)
 	if err != nil {
-		return 0, fmt.Errorf("reading the answer to %s: %w", r.path, err)
+		return 0, fmt.Errorf("%s: reading the answer: %w", doing, err)
 	}
-	if resp.StatusCode != http.StatusOK {
-		return 0, fmt.Errorf("reading %s: status %d, want 200", r.path, resp.StatusCode)
+	if resp.StatusCode != http.StatusOK && resp.StatusCode != http.StatusNoContent {
+		return 0, fmt.Errorf("%s: %w", doing, statusError(resp.StatusCode))
 	}
 	return size, nil
 }

@@ -18,12 +18,13 @@ import (
 )
 
 type options struct {
-	rounds  int
-	clients int
-	length  time.Duration
-	storage string
-	starts  int
-	profile string
+	rounds      int
+	clients     int
+	length      time.Duration
+	storage     string
+	starts      int
+	profile     string
+	connections int
 }
 
 func main() {
@@ -34,6 +35,7 @@ func main() {
 	flag.StringVar(&o.storage, "storage", "inmem", "Vault's storage: inmem, or raft for what writing leases costs a disk")
 	flag.IntVar(&o.starts, "starts", 15, "how often each plugin is started for its start time")
 	flag.StringVar(&o.profile, "profile", "", "write profiles of the loaded plugin into this directory and measure nothing")
+	flag.IntVar(&o.connections, "connections", 0, "measure what this many connections in one mount take, and nothing else")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -44,6 +46,19 @@ func main() {
 	}
 }
 
+// check refuses what cannot be done, or not at once.
+func (o options) check() error {
+	switch {
+	case o.clients < 1:
+		return fmt.Errorf("checking the flags: -clients %d, want 1 or more", o.clients)
+	case o.connections < 0:
+		return fmt.Errorf("checking the flags: -connections %d, want 0 or more", o.connections)
+	case o.connections > 0 && o.profile != "":
+		return errors.New("checking the flags: -connections and -profile each do one thing alone; give one of them")
+	}
+	return nil
+}
+
 func say(format string, arguments ...any) {
 	fmt.Fprintf(os.Stderr, "bench: "+format+"\n", arguments...)
 }
@@ -52,6 +67,9 @@ func run(ctx context.Context, o options) error {
 	vault := os.Getenv("VAULT_BIN")
 	if vault == "" {
 		return errors.New("finding Vault: set VAULT_BIN to what scripts/build-server vault prints")
+	}
+	if err := o.check(); err != nil {
+		return err
 	}
 	programs, err := buildPlugins(ctx, o)
 	if err != nil {
@@ -82,10 +100,13 @@ func run(ctx context.Context, o options) error {
 	if o.profile != "" {
 		return profile(ctx, o, server, aws, programs)
 	}
+	if o.connections > 0 {
+		return scale(ctx, o, server, programs.ours)
+	}
 	if err := server.mount(ctx, programs); err != nil {
 		return err
 	}
-	idle, err := server.atRest(ctx, programs)
+	idle, err := server.atRest(ctx, programs.all()...)
 	if err != nil {
 		return err
 	}
@@ -95,7 +116,7 @@ func run(ctx context.Context, o options) error {
 	if err := server.checkSizes(twins...); err != nil {
 		return err
 	}
-	inUse, err := server.atRest(ctx, programs)
+	inUse, err := server.atRest(ctx, programs.all()...)
 	if err != nil {
 		return err
 	}
@@ -135,7 +156,7 @@ func measure(ctx context.Context, o options, s *server, aws *account, programs p
 	if err != nil {
 		return err
 	}
-	if figures.loaded, err = s.atRest(ctx, programs); err != nil {
+	if figures.loaded, err = s.atRest(ctx, programs.all()...); err != nil {
 		return err
 	}
 	say("starting each plugin %d times", o.starts)
@@ -148,7 +169,8 @@ func measure(ctx context.Context, o options, s *server, aws *account, programs p
 		return err
 	}
 	r := report{os.Stdout}
-	r.machine(m, o.storage)
+	r.machine(o.storage)
+	r.effort(m)
 	r.bars(results)
 	r.ratios(append(twins, peers...), results)
 	r.targets(slices.Concat(append(leaseless, leased...)...), results)

@@ -37,19 +37,32 @@ const connections = 2
 
 // mount registers the programs and mounts them, with kv beside them.
 func (s *server) mount(ctx context.Context, programs plugins) error {
-	sys := s.client.Sys()
 	for _, p := range programs.all() {
-		registration := &api.RegisterPluginInput{Name: p.name, Type: api.PluginTypeSecrets, Command: p.name, SHA256: p.sum, Env: p.env}
-		if err := sys.RegisterPluginWithContext(ctx, registration); err != nil {
-			return fmt.Errorf("registering %s: %w", p.name, err)
+		if err := s.register(ctx, p); err != nil {
+			return err
 		}
 	}
 	for path, engine := range map[string]string{
 		"floor": programs.floor.name, "s3conn": programs.ours.name, "aws": programs.aws.name, "aws-plain": programs.aws.name, "kv": "kv",
 	} {
-		if err := sys.MountWithContext(ctx, path, &api.MountInput{Type: engine}); err != nil {
-			return fmt.Errorf("mounting %s: %w", path, err)
+		if err := s.mountAt(ctx, path, engine); err != nil {
+			return err
 		}
+	}
+	return nil
+}
+
+func (s *server) register(ctx context.Context, p program) error {
+	registration := &api.RegisterPluginInput{Name: p.name, Type: api.PluginTypeSecrets, Command: p.name, SHA256: p.sum, Env: p.env}
+	if err := s.client.Sys().RegisterPluginWithContext(ctx, registration); err != nil {
+		return fmt.Errorf("registering %s: %w", p.name, err)
+	}
+	return nil
+}
+
+func (s *server) mountAt(ctx context.Context, path, engine string) error {
+	if err := s.client.Sys().MountWithContext(ctx, path, &api.MountInput{Type: engine}); err != nil {
+		return fmt.Errorf("mounting %s: %w", path, err)
 	}
 	return nil
 }

@@ -136,14 +136,14 @@ func residentKiB(pid int) (int64, error) {
 const settle = 3 * time.Second
 
 // atRest returns the memory in KiB of each program's process once it has nothing to do.
-func (s *server) atRest(ctx context.Context, programs plugins) (map[string]int64, error) {
+func (s *server) atRest(ctx context.Context, programs ...program) (map[string]int64, error) {
 	select {
 	case <-time.After(settle):
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
 	all := map[string]int64{}
-	for _, p := range programs.all() {
+	for _, p := range programs {
 		pid, err := s.pluginPID(p.name)
 		if err != nil {
 			return nil, err

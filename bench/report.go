@@ -24,9 +24,13 @@ func (r report) header(columns ...string) {
 func (r report) row(cells ...string) { fmt.Fprintf(r.w, "| %s |\n", strings.Join(cells, " | ")) }
 
 // machine tells what the absolute numbers are worth.
-func (r report) machine(m *measurement, storage string) {
-	fmt.Fprintf(r.w, "%d processors, %s, %s/%s; Vault with %s storage; %d clients, %d rounds of %s each.\n",
-		runtime.NumCPU(), runtime.Version(), runtime.GOOS, runtime.GOARCH, storage, m.clients, m.rounds, m.length)
+func (r report) machine(storage string) {
+	fmt.Fprintf(r.w, "%d processors, %s, %s/%s; Vault with %s storage.\n",
+		runtime.NumCPU(), runtime.Version(), runtime.GOOS, runtime.GOARCH, storage)
+}
+
+func (r report) effort(m *measurement) {
+	fmt.Fprintf(r.w, "%d clients, %d rounds of %s each.\n", m.clients, m.rounds, m.length)
 }
 
 func (r report) targets(targets []target, results map[target]series) {

@@ -17,16 +17,18 @@ import (
 const (
 	readyTimeout = 60 * time.Second
 	stopTimeout  = 30 * time.Second
+	openPoll     = 50 * time.Millisecond
 )
 
 // server is one real Vault.
 type server struct {
-	address string // host:port
-	token   string
-	dir     string
-	cmd     *exec.Cmd
-	exited  chan struct{}
-	client  *api.Client
+	address   string // host:port
+	token     string
+	unsealKey string
+	dir       string
+	cmd       *exec.Cmd
+	exited    chan struct{}
+	client    *api.Client
 }
 
 // startVault returns a Vault that is unsealed and active, with plugins from the directory. The caller stops it, also after an
@@ -119,18 +121,18 @@ func (s *server) open(ctx context.Context) error {
 	defer cancel()
 	var keys *api.InitResponse
 	sys := s.client.Sys()
-	return s.until(ctx, func() (err error) {
+	return s.until(ctx, openPoll, func() (err error) {
 		if keys == nil {
 			if keys, err = sys.InitWithContext(ctx, &api.InitRequest{SecretShares: 1, SecretThreshold: 1}); err != nil {
 				return err
 			}
-			s.token = keys.RootToken
+			s.token, s.unsealKey = keys.RootToken, keys.KeysB64[0]
 			s.client.SetToken(s.token)
 		}
 		if status, err := sys.SealStatusWithContext(ctx); err != nil {
 			return err
 		} else if status.Sealed {
-			if _, err := sys.UnsealWithContext(ctx, keys.KeysB64[0]); err != nil {
+			if _, err := sys.UnsealWithContext(ctx, s.unsealKey); err != nil {
 				return err
 			}
 		}
@@ -140,8 +142,8 @@ func (s *server) open(ctx context.Context) error {
 }
 
 // until polls until ready returns nil; it ends with ready's last error.
-func (s *server) until(ctx context.Context, ready func() error) error {
-	poll := time.NewTicker(50 * time.Millisecond)
+func (s *server) until(ctx context.Context, every time.Duration, ready func() error) error {
+	poll := time.NewTicker(every)
 	defer poll.Stop()
 	for {
 		err := ready()
