@@ -107,37 +107,6 @@ func TestNetwork_FollowsNoRedirect(t *testing.T) {
 	}
 }
 
-// Vault's own environment is inherited by its plugins and must not decide for a connection.
-func TestNetwork_TakesNothingFromTheEnvironment(t *testing.T) {
-	l := newLab(t, rolesanywheretest.Options{})
-	elsewhere := newStore(t)
-	for name, value := range map[string]string{
-		"HTTPS_PROXY": elsewhere.URL, "HTTP_PROXY": elsewhere.URL, "ALL_PROXY": elsewhere.URL, "NO_PROXY": "",
-		"AWS_ACCESS_KEY_ID": "AKIAAMBIENT", "AWS_SECRET_ACCESS_KEY": "x", "AWS_SESSION_TOKEN": "ambient", "AWS_REGION": "eu-west-3",
-		"AWS_DEFAULT_REGION": "eu-west-3", "AWS_ENDPOINT_URL": elsewhere.URL, "AWS_ENDPOINT_URL_S3": elsewhere.URL, "AWS_CA_BUNDLE": "/nowhere",
-		"AWS_PROFILE": "ambient", "AWS_CONFIG_FILE": "/nowhere", "AWS_USE_FIPS_ENDPOINT": "true", "AWS_USE_DUALSTACK_ENDPOINT": "true",
-	} {
-		t.Setenv(name, value)
-	}
-	l.must(logical.UpdateOperation, "test", l.keyFields())
-	l.must(logical.UpdateOperation, "test", l.sessionFields())
-	calls := l.store.calls()
-	if len(calls) != 2 || len(elsewhere.calls()) != 0 {
-		t.Fatalf("%d calls came to the store and %d elsewhere, want 2 and none", len(calls), len(elsewhere.calls()))
-	}
-	if signer(calls[0]) != "AKIAEXAMPLE" || calls[0].Get("X-Amz-Security-Token") != "" || !strings.Contains(calls[0].Get("Authorization"), "/us-east-1/s3/") {
-		t.Errorf("the request was signed with %s", calls[0].Get("Authorization"))
-	}
-	// net/http reads the environment once, and never for loopback, so a call here would not show it.
-	client, err := l.connection(l.keyFields()).newHTTPClient()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if client.Transport.(*http.Transport).Proxy != nil {
-		t.Error("without proxy_url there is a proxy")
-	}
-}
-
 // tunnels is a small proxy that opens tunnels for one user and counts them.
 type tunnels struct {
 	t        *testing.T
