@@ -4,6 +4,7 @@ package main
 
 import (
 	"os"
+	"runtime"
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/vault/api"
@@ -13,9 +14,9 @@ import (
 )
 
 func main() {
+	defer runtime.KeepAlive(ballast.New()) // as in the plugin
 	meta := &api.PluginAPIClientMeta{}
 	err := meta.FlagSet().Parse(os.Args[1:])
-	ballast.Hold()
 	if err == nil {
 		err = plugin.ServeMultiplex(&plugin.ServeOpts{
 			BackendFactoryFunc: factory,

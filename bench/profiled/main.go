@@ -6,6 +6,7 @@ import (
 	"net/http"
 	_ "net/http/pprof"
 	"os"
+	"runtime"
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/vault/api"
@@ -16,13 +17,13 @@ import (
 )
 
 func main() {
+	defer runtime.KeepAlive(ballast.New()) // as in the plugin
 	meta := &api.PluginAPIClientMeta{}
 	err := meta.FlagSet().Parse(os.Args[1:])
 	if address := os.Getenv("S3CONN_PPROF"); address != "" && err == nil {
 		// The process that Vault starts to ask for the version finds the port free and gives it back as it ends.
 		go func() { _ = http.ListenAndServe(address, nil) }()
 	}
-	ballast.Hold()
 	if err == nil {
 		err = plugin.ServeMultiplex(&plugin.ServeOpts{
 			BackendFactoryFunc: s3conn.NewFactory(),
