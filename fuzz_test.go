@@ -28,8 +28,8 @@ func fuzzMount(t *testing.T) (b *backend, storage logical.Storage, log *lockedBu
 	return b, storage, log
 }
 
-// FuzzConfigWrite sends any JSON object to config/x as it comes from Vault: the answer is never a Go error, which would
-// be a 500, and quotes no secret.
+// FuzzConfigWrite sends any JSON object to config/x as it comes from Vault, the existence check first: the answer is
+// never a Go error, which would be a 500, and quotes no secret.
 func FuzzConfigWrite(f *testing.F) {
 	for _, body := range []string{
 		`{}`,
@@ -55,6 +55,15 @@ func FuzzConfigWrite(f *testing.F) {
 		b, storage, log := fuzzMount(t)
 		for _, op := range []logical.Operation{logical.CreateOperation, logical.UpdateOperation, logical.PatchOperation, logical.ReadOperation} {
 			req := &logical.Request{Operation: op, Path: "config/x", Data: fields, Storage: storage}
+			if op == logical.CreateOperation || op == logical.UpdateOperation {
+				check, stored := *req, len(storedKeys(t, storage)) > 0
+				if found, exists, err := b.HandleExistenceCheck(t.Context(), &check); err != nil || !found || exists != stored {
+					t.Fatalf("before the %s: found %t, exists %t with %t stored, %v", op, found, exists, stored, err)
+				}
+				if shown := shownSecret(nil, log, fields); shown != "" {
+					t.Errorf("the check before the %s shows a secret: %s", op, shown)
+				}
+			}
 			resp, err := b.HandleRequest(t.Context(), req)
 			if err != nil {
 				t.Fatalf("%s is a 500: %v", op, err)
