@@ -95,16 +95,15 @@ func canaries(home, address string) map[string][]string {
 	return map[string][]string{
 		"the files at home":        nil,
 		"the files that are named": files(home),
-		"a profile":                append(files(home), "AWS_PROFILE=canary"),
 		"AWS's variables": append(files(home), "AWS_PROFILE=canary",
 			"AWS_ACCESS_KEY_ID=AKIACANARY", "AWS_SECRET_ACCESS_KEY=CANARY", "AWS_SESSION_TOKEN=CANARY", "AWS_REGION=eu-west-3", "AWS_DEFAULT_REGION=eu-west-3",
 			"AWS_ENDPOINT_URL="+address, "AWS_ENDPOINT_URL_S3="+address, "AWS_ENDPOINT_URL_ROLESANYWHERE="+address, "AWS_ENDPOINT_URL_STS="+address,
 			"AWS_CA_BUNDLE="+filepath.Join(home, "ca.pem"), "AWS_USE_FIPS_ENDPOINT=true", "AWS_USE_DUALSTACK_ENDPOINT=true",
 			"AWS_EXECUTION_ENV=CANARY", "AWS_SDK_UA_APP_ID=CANARY"),
 		"a container's credentials": append(files("/nowhere"), "AWS_CONTAINER_CREDENTIALS_FULL_URI="+address, "AWS_CONTAINER_AUTHORIZATION_TOKEN=CANARY"),
-		"a machine's credentials":   append(files("/nowhere"), "AWS_EC2_METADATA_SERVICE_ENDPOINT="+address),
-		"a proxy": {"HTTP_PROXY=" + address, "HTTPS_PROXY=" + address, "ALL_PROXY=" + address, "NO_PROXY=",
-			"http_proxy=" + address, "https_proxy=" + address, "all_proxy=" + address, "no_proxy="},
+		"a machine's credentials and a proxy": append(files("/nowhere"), "AWS_EC2_METADATA_SERVICE_ENDPOINT="+address,
+			"HTTP_PROXY="+address, "HTTPS_PROXY="+address, "ALL_PROXY="+address, "NO_PROXY=",
+			"http_proxy="+address, "https_proxy="+address, "all_proxy="+address, "no_proxy="),
 	}
 }
 
