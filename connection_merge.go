@@ -16,6 +16,9 @@ func mergeConnection(c connection, data map[string]any, p *problems) connection 
 	}
 	for i := range fields {
 		f := &fields[i]
+		if f.name == "auth_type" {
+			continue
+		}
 		if f.belongsTo(c.AuthType) {
 			f.merge(&c, data)
 			continue

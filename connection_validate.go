@@ -24,6 +24,9 @@ func validateConnection(c *connection, now time.Time, p *problems) (warnings []s
 	checkRegion(p, c)
 	checkS3(p, c)
 	checkNetwork(p, c)
+	if p.has("auth_type") {
+		return nil // which fields are required is not known
+	}
 	if !c.usesRolesAnywhere() {
 		checkAccessKeys(p, c)
 		return nil
