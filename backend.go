@@ -33,8 +33,10 @@ type backend struct {
 	*framework.Backend
 	now    func() time.Time
 	source sessionSource
-	live   *liveConnections
-	locks  []*locksutil.LockEntry // by connection name: held while its stored entries are compared and replaced
+	// testSource is the source of sessions that are bought for a test alone.
+	testSource sessionSource
+	live       *liveConnections
+	locks      []*locksutil.LockEntry // by connection name: held while its stored entries are compared and replaced
 
 	nameOnly map[string]*framework.FieldSchema // the schema of paths that take a name and nothing else
 
@@ -47,9 +49,10 @@ type backend struct {
 func NewFactory() logical.Factory { return newFactory(time.Now, newBudget()) }
 
 func newFactory(now func() time.Time, budget *budget) logical.Factory {
-	source := rolesAnywhereSource(now, budget)
+	source, testSource := rolesAnywhereSource(now, budget.forReads), rolesAnywhereSource(now, budget.forTests)
 	return func(ctx context.Context, config *logical.BackendConfig) (logical.Backend, error) {
 		b := newBackend(now, source)
+		b.testSource = testSource
 		if err := b.Setup(ctx, config); err != nil {
 			return nil, err
 		}
@@ -58,7 +61,7 @@ func newFactory(now func() time.Time, budget *budget) logical.Factory {
 }
 
 func newBackend(now func() time.Time, source sessionSource) *backend {
-	b := &backend{now: now, source: source, live: newLiveConnections(), locks: locksutil.CreateLocks()}
+	b := &backend{now: now, source: source, testSource: source, live: newLiveConnections(), locks: locksutil.CreateLocks()}
 	b.ctx, b.cancel = context.WithCancel(context.Background())
 	b.nameOnly = map[string]*framework.FieldSchema{"name": connectionNameSchema()}
 	b.Backend = &framework.Backend{

@@ -151,7 +151,7 @@ func BenchmarkResponse(b *testing.B) {
 	b.Run("lease", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
-			m.lease(&logical.Response{}, s.expiration, testTime)
+			m.lease(&logical.Response{}, "orders", s.expiration, testTime)
 		}
 	})
 }

@@ -1,55 +1,81 @@
 package s3conn
 
 import (
+	"context"
 	"sync"
 
 	"github.com/aws/aws-sdk-go-v2/aws/arn"
 	"golang.org/x/time/rate"
 )
 
-// AWS allows 10 CreateSession calls a second for an account in a region. With one call at once and this many more
-// in the second after it, any second holds fewer than that.
+// AWS allows 10 CreateSession calls a second for an account in a region. With one call at once of each kind, and these
+// many more in the second after it, no second holds more than that.
 //
 // https://docs.aws.amazon.com/general/latest/gr/rolesanywhere.html
-const callsPerSecond = 8
+const (
+	callsPerSecond = 7
+	testsPerSecond = 1 // beside those, so that a connection can be tested while others use up everything
+)
 
 // budget keeps CreateSession calls below the service's quota. The mounts of one process share one. It is safe for
 // concurrent use.
 type budget struct {
-	mu    sync.Mutex
-	turns map[string]*rate.Limiter
+	mu       sync.Mutex
+	accounts map[string]*turns // by account and region
 }
 
-func newBudget() *budget { return &budget{turns: map[string]*rate.Limiter{}} }
+// turns are an account's in a region.
+type turns struct{ calls, tests *rate.Limiter }
+
+func newBudget() *budget { return &budget{accounts: map[string]*turns{}} }
 
 // of returns the turns of the connection's account and region.
-func (b *budget) of(conn *connection) *rate.Limiter {
+func (b *budget) of(conn *connection) *turns {
 	key := conn.region()
 	if role, err := arn.Parse(conn.RoleARN); err == nil {
 		key = role.AccountID + "/" + key
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	limiter := b.turns[key]
-	if limiter == nil {
+	t := b.accounts[key]
+	if t == nil {
 		b.forgetIdle()
-		limiter = rate.NewLimiter(callsPerSecond, 1)
-		b.turns[key] = limiter
+		t = &turns{rate.NewLimiter(callsPerSecond, 1), rate.NewLimiter(testsPerSecond, 1)}
+		b.accounts[key] = t
 	}
-	return limiter
+	return t
 }
 
-// maxTurns is far more accounts and regions than one Vault serves; tests of settings can name any.
-const maxTurns = 1024
+// maxAccounts is far more accounts and regions than one Vault serves; tests of settings can name any.
+const maxAccounts = 1024
 
 // forgetIdle makes room: an account that has its whole budget left needs no record of it.
 func (b *budget) forgetIdle() {
-	if len(b.turns) < maxTurns {
+	if len(b.accounts) < maxAccounts {
 		return
 	}
-	for key, limiter := range b.turns {
-		if limiter.Tokens() >= 1 {
-			delete(b.turns, key)
+	for key, t := range b.accounts {
+		if t.calls.Tokens() >= 1 && t.tests.Tokens() >= 1 {
+			delete(b.accounts, key)
 		}
 	}
+}
+
+// queue is where a call waits for its turn. Wait returns an error at once when the turn would come after ctx's deadline.
+type queue interface {
+	Wait(ctx context.Context) error
+}
+
+func (b *budget) forReads(conn *connection) queue { return b.of(conn).calls }
+
+func (b *budget) forTests(conn *connection) queue { return testQueue{b.of(conn)} }
+
+// testQueue takes the turns that are kept for tests first, and when all of the others are taken.
+type testQueue struct{ *turns }
+
+func (q testQueue) Wait(ctx context.Context) error {
+	if q.tests.Allow() || q.calls.Wait(ctx) == nil {
+		return ctx.Err()
+	}
+	return q.tests.Wait(ctx)
 }

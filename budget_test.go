@@ -12,7 +12,7 @@ import (
 func (m *mount) budgeted(aws *service) {
 	budget := newBudget()
 	m.source = func(ctx context.Context, conn *connection) (session, error) {
-		if err := budget.of(conn).Wait(ctx); err != nil {
+		if err := budget.forReads(conn).Wait(ctx); err != nil {
 			return session{}, upstream(opCreateSession, err)
 		}
 		return aws.createSession(ctx, conn)
@@ -111,16 +111,57 @@ func TestBudget_ForgetsAccountsThatHaveTheirWholeBudget(t *testing.T) {
 			return &connection{settings: settings{RoleARN: fmt.Sprintf("arn:aws:iam::%012d:role/x", i), Region: "us-east-1"}}
 		}
 		busy := b.of(conn(0))
-		for i := range 3 * maxTurns {
-			busy.Allow() // it never has a whole turn
+		for i := range 3 * maxAccounts {
+			busy.calls.Allow() // it never has a whole turn
 			b.of(conn(i))
 			time.Sleep(time.Millisecond)
 		}
-		if n := len(b.turns); n > maxTurns {
-			t.Errorf("%d accounts are remembered, want at most %d", n, maxTurns)
+		if n := len(b.accounts); n > maxAccounts {
+			t.Errorf("%d accounts are remembered, want at most %d", n, maxAccounts)
 		}
 		if b.of(conn(0)) != busy {
 			t.Error("an account that has used its budget got a new one")
+		}
+	})
+}
+
+// An operator mends a connection while hundreds of others are refused again and again.
+func TestBudget_TestsHaveATurnWhileOthersUseUpEverything(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBudget()
+		conn := &connection{settings: settings{RoleARN: "arn:aws:iam::111111111111:role/x", Region: "us-east-1"}}
+		for range 30 * callsPerSecond { // half a minute's queue
+			go func() { _ = b.forReads(conn).Wait(t.Context()) }()
+		}
+		synctest.Wait()
+		ctx, cancel := context.WithTimeout(t.Context(), maxProbeWait)
+		defer cancel()
+		start := time.Now()
+		for i, want := range []time.Duration{0, 1, 2} {
+			if err := b.forTests(conn).Wait(ctx); err != nil || time.Since(start) != want*time.Second {
+				t.Errorf("test %d has its turn after %s, %v; want %ds", i, time.Since(start), err, want)
+			}
+		}
+		if err := b.forReads(conn).Wait(ctx); err == nil {
+			t.Error("a read has a turn too: the test shows nothing")
+		}
+	})
+}
+
+func TestBudget_ManyTestsUseTheOthersTurnsToo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBudget()
+		conn := &connection{settings: settings{RoleARN: "arn:aws:iam::111111111111:role/x", Region: "us-east-1"}}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		start := time.Now()
+		for range 5 * callsPerSecond {
+			if err := b.forTests(conn).Wait(ctx); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if took := time.Since(start); took > 5*time.Second {
+			t.Errorf("%d tests took %s", 5*callsPerSecond, took)
 		}
 	})
 }

@@ -50,7 +50,7 @@ type mount struct {
 func newMount(t *testing.T) *mount {
 	t.Helper()
 	m := &mount{t: t, clock: &clock{now: testTime}, storage: &brokenStorage{Storage: &logical.InmemStorage{}}, log: &lockedBuffer{}}
-	m.source = rolesAnywhereSource(m.clock.Now, newBudget())
+	m.source = rolesAnywhereSource(m.clock.Now, newBudget().forReads)
 	m.start()
 	t.Cleanup(func() { m.Cleanup(context.Background()) })
 	return m

@@ -18,6 +18,9 @@ const (
 	// numbers in a lease come back as floats.
 	leaseExpiration = "expiration"
 
+	// leaseConnection is the lease's record of whose session it is: a hint, for leases outlive connections.
+	leaseConnection = "connection"
+
 	// shortestRenewal is the rest of a life that counts as nothing: Vault reckons in whole seconds from the lease's issue
 	// and would refuse it in words that do not say why.
 	shortestRenewal = 2 * time.Second
@@ -37,10 +40,11 @@ func (b *backend) sessionSecret() *framework.Secret {
 }
 
 // lease ties the response to its session's lifetime.
-func (b *backend) lease(resp *logical.Response, expiration, now time.Time) {
+func (b *backend) lease(resp *logical.Response, name string, expiration, now time.Time) {
 	ttl := leaseTTL(expiration, now)
 	resp.Secret = b.Secret(secretTypeSession).Response(nil, map[string]any{
 		leaseExpiration: expiration.UTC().Format(time.RFC3339Nano),
+		leaseConnection: name,
 	}).Secret
 	resp.Secret.TTL, resp.Secret.MaxTTL = ttl, ttl
 	resp.AddWarning(revocationWarning)
@@ -58,6 +62,12 @@ func (b *backend) renewLease(_ context.Context, req *logical.Request, _ *framewo
 	if left < shortestRenewal {
 		return nil, notRenewed(fmt.Sprintf("nothing is left, because its session ends at %s, and a lease ends %s before; %s",
 			expiration.UTC().Format(time.RFC3339), minRemaining, readAgain))
+	}
+	// Who renews will soon read again, and should then find the next session there.
+	if name, _ := req.Secret.InternalData[leaseConnection].(string); name != "" {
+		if live := b.live.look(name); live != nil {
+			live.refreshAhead(req.Storage)
+		}
 	}
 	req.Secret.TTL = left
 	// Vault counts MaxTTL from the lease's issue, not from now, and takes zero for no limit.

@@ -2,9 +2,11 @@ package s3conn
 
 import (
 	"encoding/json"
+	"errors"
 	"net/http"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/hashicorp/vault/sdk/framework"
@@ -204,4 +206,34 @@ func TestLease_StoredNamesNeverChange(t *testing.T) {
 	if secretTypeSession != "s3conn_session" || leaseExpiration != "expiration" {
 		t.Errorf("leases are stored as %q with %q", secretTypeSession, leaseExpiration)
 	}
+}
+
+// A client that only renews finds the next session there when its lease ends.
+func TestLease_RenewingInTheLastThirdHasTheNextSessionFetched(t *testing.T) {
+	sessionTest(t, func(t *testing.T, m *mount, aws *service) {
+		m.writeConnections(1)
+		lease := m.hold("orders-0")
+		pass(30 * time.Minute)
+		lease.renew(0)
+		synctest.Wait()
+		if n := aws.count(); n != 1 {
+			t.Errorf("%d calls after renewing half way, want 1", n)
+		}
+		pass(15 * time.Minute)
+		aws.set(func(s *service) { s.err = errors.New("the service is down") })
+		lease.renew(0) // which no failure of the refresh hurts
+		synctest.Wait()
+		if n := aws.count(); n != 2 {
+			t.Errorf("%d calls after renewing in the last third, want 2", n)
+		}
+		aws.set(func(s *service) { s.err = nil })
+		pass(time.Minute)
+		lease.renew(0)
+		synctest.Wait()
+		aws.set(func(s *service) { s.err = errors.New("the service is down") })
+		pass(14 * time.Minute)
+		if g := m.readCreds(t.Context(), "orders-0"); g.err != nil || g.accessKey != "ASIA3" {
+			t.Errorf("after the lease's end the client got %+v, want the session that its renewal had fetched", g)
+		}
+	})
 }

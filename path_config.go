@@ -269,7 +269,9 @@ func (b *backend) deleteConnection(ctx context.Context, req *logical.Request, da
 	lock := locksutil.LockForKey(b.locks, name)
 	lock.Lock()
 	defer lock.Unlock()
-	defer b.forget(ctx, req.Storage, name) // also after an error: the storage may have deleted it all the same
+	// First, so that a crash in between leaves a connection without its session, and not a session without its connection.
+	b.forget(ctx, req.Storage, name)
+	defer b.live.drop(name) // also after an error: the storage may have deleted it all the same
 	if err := req.Storage.Delete(ctx, configPrefix+name); err != nil {
 		return nil, fmt.Errorf("deleting connection %q from storage: %w", name, err)
 	}

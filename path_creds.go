@@ -69,7 +69,7 @@ func (b *backend) readCredentials(ctx context.Context, storage logical.Storage, 
 	resp.Data["ttl"] = creds.ttl(now)
 	resp.Warnings = certificateWarnings(live.certificateEnd, now)
 	if live.conn.GenerateLease {
-		b.lease(resp, creds.expiration, now)
+		b.lease(resp, name, creds.expiration, now)
 	}
 	return resp, nil
 }

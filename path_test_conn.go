@@ -100,7 +100,11 @@ func (b *backend) testConnection(ctx context.Context, req *logical.Request, data
 	if conn.usesRolesAnywhere() {
 		warnings = certificateWarnings(conn.certificateEnd(), b.now())
 	}
-	return b.testResponse(ctx, conn, warnings)
+	resp, err := b.testResponse(ctx, conn, warnings)
+	if live := b.live.look(name); err == nil && live != nil {
+		live.forgive()
+	}
+	return resp, err
 }
 
 func (b *backend) testResponse(ctx context.Context, conn *connection, warnings []string) (*logical.Response, error) {

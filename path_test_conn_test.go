@@ -230,3 +230,20 @@ func TestTestConnection_WarnsOfACertificateNearItsEnd(t *testing.T) {
 		}
 	}
 }
+
+func TestConnection_TestThatPassesEndsTheCoolDown(t *testing.T) {
+	t.Parallel()
+	l := newLab(t, rolesanywheretest.Options{})
+	l.write("orders", l.sessionFields())
+	l.aws.Inject(rolesanywheretest.Fault{Status: 403, Code: "AccessDeniedException", Message: "disabled", Times: 1})
+	if g := l.readCreds(t.Context(), "orders"); g.err == nil {
+		t.Fatal("the stand-in did not refuse")
+	}
+	if g := l.readCreds(t.Context(), "orders"); g.err == nil {
+		t.Fatal("there is no cool-down")
+	}
+	l.must(logical.UpdateOperation, "test/orders", nil)
+	if g := l.readCreds(t.Context(), "orders"); g.err != nil {
+		t.Errorf("after a test that passed: %v", g.err)
+	}
+}

@@ -23,7 +23,7 @@ func (b *backend) probe(ctx context.Context, conn *connection) (*probeResult, er
 	result := &probeResult{}
 	start := b.now()
 	if conn.usesRolesAnywhere() {
-		fresh, err := b.source(ctx, conn)
+		fresh, err := b.testSource(ctx, conn)
 		if err != nil {
 			return nil, err
 		}

@@ -3,6 +3,7 @@ package s3conn
 import (
 	"context"
 	"errors"
+	"net/http"
 	"runtime/debug"
 	"time"
 
@@ -89,6 +90,16 @@ func (l *liveConnection) await(ctx context.Context, awaited *flight, wait time.D
 	}
 }
 
+// refreshAhead has the next session fetched where a read would, and waits for nothing.
+func (l *liveConnection) refreshAhead(storage logical.Storage) {
+	l.mu.Lock()
+	held := l.session.expires()
+	l.mu.Unlock()
+	if held {
+		_, _, _ = l.decide(storage, minRemaining)
+	}
+}
+
 // decide returns a session to hand out, or the flight to wait for (with the session that is there, if it still
 // lives), or why there is neither. It starts a flight where one is due.
 func (l *liveConnection) decide(storage logical.Storage, want time.Duration) (session, *flight, error) {
@@ -105,14 +116,7 @@ func (l *liveConnection) decide(storage logical.Storage, want time.Duration) (se
 		return current, nil, nil
 	}
 	if l.flight == nil {
-		pause := coolDown
-		switch {
-		case live:
-			pause = backoff(l.failures)
-		case l.failedLive:
-			pause = 0 // no reader has seen this failure: the first without a session deserves a try
-		}
-		if l.failure != nil && now.Before(l.failedAt.Add(pause)) {
+		if l.failure != nil && now.Before(l.failedAt.Add(l.pause(live))) {
 			if live {
 				return current, nil, nil
 			}
@@ -125,6 +129,26 @@ func (l *liveConnection) decide(storage logical.Storage, want time.Duration) (se
 		return current, nil, nil
 	}
 	return current, l.flight, nil
+}
+
+// pause is how long there is no new try after the last failure.
+func (l *liveConnection) pause(live bool) time.Duration {
+	status, _ := statusOf(l.failure)
+	switch {
+	case !live && l.failedLive:
+		return 0 // no reader has seen this failure: the first without a session deserves a try
+	case live, status == http.StatusBadRequest:
+		return backoff(l.failures)
+	default:
+		return coolDown
+	}
+}
+
+// forgive ends the pause: a test has shown that the connection is good again.
+func (l *liveConnection) forgive() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.failure, l.failures = nil, 0
 }
 
 // fly fetches a session and tells all who wait. It runs detached from whichever reader began it.
@@ -170,6 +194,7 @@ func (l *liveConnection) land(f *flight, fetched session, err error) {
 		l.failure, l.failedAt, l.failedLive = err, now, l.session.live(now)
 	}
 	live, left, failures := l.session.live(now), l.session.remaining(now), l.failures
+	retryAfter := l.pause(live)
 	l.mu.Unlock()
 	close(f.done)
 
@@ -180,9 +205,9 @@ func (l *liveConnection) land(f *flight, fetched session, err error) {
 		log.Debug("a session is ready", "connection", l.name, "remaining", left.String())
 	case live:
 		log.Warn("refreshing the session; the one in use still lives", "connection", l.name, "error", err,
-			"remaining", left.String(), "failures", failures, "retry_after", backoff(failures).String())
+			"remaining", left.String(), "failures", failures, "retry_after", retryAfter.String())
 	default:
 		log.Error("buying a session", "connection", l.name, "error", err, "failures", failures,
-			"retry_after", coolDown.String())
+			"retry_after", retryAfter.String())
 	}
 }

@@ -7,10 +7,11 @@ const (
 	// least one more use.
 	minRemaining = 60 * time.Second
 
-	// coolDown is how long readers of a connection without a live session get the last error without a call.
+	// coolDown is how long readers of a connection without a live session get the last error without a call. After
+	// refusals, which stay until somebody changes something, the pauses grow as those of refreshes do.
 	coolDown = 5 * time.Second
 
-	// A refresh that fails is tried again after firstBackoff, then twice as long each time, up to maxBackoff:
+	// A refresh that fails, or a call that is refused, is tried again after firstBackoff, then twice as long each time, up to maxBackoff:
 	// well within the last third of any session that AWS issues.
 	firstBackoff = 5 * time.Second
 	maxBackoff   = time.Minute

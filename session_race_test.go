@@ -152,3 +152,31 @@ func TestSession_IsStoredUnderTheNamesLock(t *testing.T) {
 		}
 	})
 }
+
+// dyingStorage deletes once and then never again, as a plugin that is killed.
+type dyingStorage struct {
+	logical.Storage
+	deletes int
+}
+
+func (s *dyingStorage) Delete(ctx context.Context, key string) error {
+	if s.deletes++; s.deletes > 1 {
+		return errStorage
+	}
+	return s.Storage.Delete(ctx, key)
+}
+
+func TestSession_OfADeletedConnectionGoesFirst(t *testing.T) {
+	sessionTest(t, func(t *testing.T, m *mount, _ *service) {
+		m.writeConnections(1)
+		m.readCreds(t.Context(), "orders-0")
+		whole := m.storage.Storage
+		m.storage.Storage = &dyingStorage{Storage: whole}
+		if _, err := m.do(t.Context(), logical.DeleteOperation, "config/orders-0", nil); !errors.Is(err, errStorage) {
+			t.Errorf("deleting ended with %v", err)
+		}
+		if entry, err := whole.Get(t.Context(), sessionPrefix+"orders-0"); entry != nil || err != nil {
+			t.Errorf("after a crash in between, the session is still stored: %v, %v", entry, err)
+		}
+	})
+}

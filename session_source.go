@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
-	"golang.org/x/time/rate"
 
 	"github.com/s3conn/vault-plugin-s3conn/rolesanywhere"
 )
@@ -27,7 +26,7 @@ var (
 type sessionSource func(ctx context.Context, conn *connection) (session, error)
 
 // rolesAnywhereSource is the sessionSource that calls AWS.
-func rolesAnywhereSource(now func() time.Time, budget *budget) sessionSource {
+func rolesAnywhereSource(now func() time.Time, queueOf func(*connection) queue) sessionSource {
 	return func(ctx context.Context, conn *connection) (session, error) {
 		id, err := conn.identity()
 		if err != nil {
@@ -38,7 +37,7 @@ func rolesAnywhereSource(now func() time.Time, budget *budget) sessionSource {
 			return session{}, err
 		}
 		defer httpClient.CloseIdleConnections()
-		turns := budget.of(conn)
+		turns := queueOf(conn)
 		client, err := rolesanywhere.NewClient(rolesanywhere.Options{
 			Region:     conn.region(),
 			Endpoint:   conn.RolesAnywhereEndpoint,
@@ -91,7 +90,7 @@ func newSession(out *rolesanywhere.CreateSessionOutput, now time.Time) (session,
 // and the call ends with what the service said.
 type retriesInTurn struct {
 	*retry.Standard
-	turns *rate.Limiter
+	turns queue
 }
 
 // GetRetryToken implements aws.Retryer.

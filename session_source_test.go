@@ -17,13 +17,11 @@ import (
 	"github.com/s3conn/vault-plugin-s3conn/rolesanywhere/rolesanywheretest"
 )
 
-// turns is a budget that has this many calls for the connection and then none for an hour.
-func turns(conn *connection, calls int) *budget {
+// budgetOf is a budget that has this many calls for the connection and then none for an hour.
+func budgetOf(conn *connection, calls int) *budget {
 	b := newBudget()
-	b.of(conn)
-	for key := range b.turns {
-		b.turns[key] = rate.NewLimiter(rate.Every(time.Hour), calls)
-	}
+	b.of(conn).calls = rate.NewLimiter(rate.Every(time.Hour), calls)
+	b.of(conn).tests = rate.NewLimiter(rate.Every(time.Hour), 0)
 	return b
 }
 
@@ -31,7 +29,7 @@ func TestRolesAnywhereSource_BuysOneSession(t *testing.T) {
 	t.Parallel()
 	l := newLab(t, rolesanywheretest.Options{})
 	conn := l.connection(l.sessionFields(with("duration", 1800)))
-	s, err := rolesAnywhereSource(l.clock.Now, newBudget())(t.Context(), conn)
+	s, err := rolesAnywhereSource(l.clock.Now, newBudget().forReads)(t.Context(), conn)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -49,7 +47,7 @@ func TestRolesAnywhereSource_BuysOneSession(t *testing.T) {
 func TestRolesAnywhereSource_SendsNoSessionNameWhereNoneIsAccepted(t *testing.T) {
 	t.Parallel()
 	l := newLab(t, rolesanywheretest.Options{RefuseRoleSessionName: true})
-	buy := rolesAnywhereSource(l.clock.Now, newBudget())
+	buy := rolesAnywhereSource(l.clock.Now, newBudget().forReads)
 	var failed *upstreamError
 	if _, err := buy(t.Context(), l.connection(l.sessionFields())); !errors.As(err, &failed) || !strings.Contains(failed.text, "send_session_name=false") {
 		t.Errorf("with a session name: %v, want the field that helps", err)
@@ -66,7 +64,7 @@ func TestRolesAnywhereSource_WaitsForItsTurn(t *testing.T) {
 	t.Parallel()
 	l := newLab(t, rolesanywheretest.Options{})
 	conn := l.connection(l.sessionFields())
-	buy := rolesAnywhereSource(l.clock.Now, turns(conn, 1))
+	buy := rolesAnywhereSource(l.clock.Now, budgetOf(conn, 1).forReads)
 	if _, err := buy(t.Context(), conn); err != nil {
 		t.Fatalf("the first call: %v", err)
 	}
@@ -91,7 +89,7 @@ func TestRolesAnywhereSource_RetryWithoutATurnEndsWithTheServicesWords(t *testin
 	l := newLab(t, rolesanywheretest.Options{})
 	l.aws.Inject(rolesanywheretest.Fault{Status: 429, Code: "ThrottlingException", Message: "Rate exceeded"})
 	conn := l.connection(l.sessionFields())
-	_, err := rolesAnywhereSource(l.clock.Now, turns(conn, 1))(t.Context(), conn)
+	_, err := rolesAnywhereSource(l.clock.Now, budgetOf(conn, 1).forReads)(t.Context(), conn)
 	var failed *upstreamError
 	if !errors.As(err, &failed) || failed.status != http.StatusTooManyRequests || failed.code != "ThrottlingException" ||
 		!strings.HasPrefix(failed.Error(), "CreateSession: ThrottlingException: Rate exceeded (HTTP 429, request id ") {
@@ -133,7 +131,7 @@ func TestRolesAnywhereSource_EndedCertificateIsRefusedWithoutACall(t *testing.T)
 		366 * 24 * time.Hour: "write a new certificate and private_key", -2 * time.Hour: "compare this host's clock",
 	} {
 		now := func() time.Time { return testTime.Add(moved) }
-		_, err := rolesAnywhereSource(now, newBudget())(t.Context(), conn)
+		_, err := rolesAnywhereSource(now, newBudget().forReads)(t.Context(), conn)
 		var refused *refusedError
 		if !errors.As(err, &refused) || !strings.HasPrefix(refused.text, "certificate: ") || !strings.Contains(refused.text, says) {
 			t.Errorf("%s later: %v, want a refusal that says %q", moved, err, says)
@@ -148,7 +146,9 @@ func TestRolesAnywhereSource_EndedCertificateIsRefusedWithoutACall(t *testing.T)
 func TestNewFactory_MountsShareOneBudget(t *testing.T) {
 	t.Parallel()
 	l := newLab(t, rolesanywheretest.Options{})
-	factory := newFactory(l.clock.Now, turns(l.connection(l.sessionFields()), 1))
+	conn := l.connection(l.sessionFields())
+	shared := budgetOf(conn, 1)
+	factory := newFactory(l.clock.Now, shared)
 	var mounts []*mount
 	for range 2 {
 		made, err := factory(t.Context(), &logical.BackendConfig{Logger: hclog.NewNullLogger(), System: logical.TestSystemView()})
@@ -168,6 +168,12 @@ func TestNewFactory_MountsShareOneBudget(t *testing.T) {
 	}
 	if n := l.aws.Calls(); n != 1 {
 		t.Errorf("%d calls with one turn", n)
+	}
+
+	shared.of(conn).tests = rate.NewLimiter(rate.Every(time.Hour), 1)
+	mounts[1].must(logical.UpdateOperation, "test/orders", nil)
+	if n := l.aws.Calls(); n != 2 {
+		t.Errorf("%d calls after a test, which has turns of its own, want 2", n)
 	}
 }
 

@@ -219,3 +219,39 @@ func TestBackend_CleanEndsFetchesAndTheirReaders(t *testing.T) {
 		}
 	})
 }
+
+func TestSession_RefusalsCoolDownForLongerAndLonger(t *testing.T) {
+	sessionTest(t, func(t *testing.T, m *mount, aws *service) {
+		m.writeConnections(1)
+		aws.set(func(s *service) {
+			s.err = &upstreamError{operation: opCreateSession, status: http.StatusBadRequest, text: "refused"}
+		})
+		for end := time.Now().Add(10 * time.Minute); time.Now().Before(end); pass(time.Second) {
+			m.readCreds(t.Context(), "orders-0")
+		}
+		var pauses []time.Duration
+		for i := 1; i < len(aws.calls); i++ {
+			pauses = append(pauses, aws.calls[i].Sub(aws.calls[i-1]))
+		}
+		for i, want := range []time.Duration{5, 10, 20, 40, 60, 60, 60} {
+			if pauses[i] != want*time.Second {
+				t.Fatalf("the pauses between calls are %s, want 5s, 10s, 20s, 40s and then 60s", pauses)
+			}
+		}
+	})
+}
+
+func TestSession_OutagesCoolDownForFiveSecondsEachTime(t *testing.T) {
+	sessionTest(t, func(t *testing.T, m *mount, aws *service) {
+		m.writeConnections(1)
+		aws.set(func(s *service) {
+			s.err = &upstreamError{operation: opCreateSession, status: http.StatusBadGateway, text: "down"}
+		})
+		for end := time.Now().Add(time.Minute); time.Now().Before(end); pass(time.Second) {
+			m.readCreds(t.Context(), "orders-0")
+		}
+		if n := aws.count(); n != 12 {
+			t.Errorf("%d calls in a minute's outage, want one each 5s", n)
+		}
+	})
+}

@@ -40,7 +40,7 @@ func newFloor(now time.Time) *floor {
 	leaseless := &logical.Response{Data: credentials(expiration)}
 	leased := &logical.Response{Data: credentials(expiration), Warnings: []string{warning}, Secret: &logical.Secret{
 		LeaseOptions: logical.LeaseOptions{TTL: answer.Lifetime - time.Minute, MaxTTL: answer.Lifetime - time.Minute, Renewable: true},
-		InternalData: map[string]any{"secret_type": secretType, "expiration": expiration.UTC().Format(time.RFC3339Nano)},
+		InternalData: map[string]any{"secret_type": secretType, "connection": "orders", "expiration": expiration.UTC().Format(time.RFC3339Nano)},
 	}}
 	return &floor{
 		Backend: &framework.Backend{
