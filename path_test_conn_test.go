@@ -87,6 +87,7 @@ func TestTestConnection_AnswerThatIsNotS3sFails(t *testing.T) {
 		"another XML": say(http.StatusOK, "application/xml", "<ListBucketResult><Name>CANARY</Name></ListBucketResult>"),
 		"no content":  say(http.StatusNoContent, "", ""),
 		"cut off":     say(http.StatusOK, "application/xml", twoBuckets[:len(twoBuckets)-40]),
+		"blank code":  refusing(http.StatusForbidden, " ", "CANARY"),
 		"HTML error":  say(http.StatusForbidden, "text/html", "<html>CANARY</html>"),
 		"bad gateway": say(http.StatusBadGateway, "", ""),
 		"too long":    say(http.StatusOK, "application/xml", manyBuckets(9<<20)),

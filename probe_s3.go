@@ -109,7 +109,7 @@ func s3Endpoint(region string) string {
 // decodeS3Error keeps the status where the answer is not S3's, as that of some other server at the address.
 func decodeS3Error(answer *http.Response, body []byte) error {
 	refusal := &s3Error{status: answer.StatusCode}
-	if xml.Unmarshal(body, refusal) != nil || refusal.Code == "" {
+	if xml.Unmarshal(body, refusal) != nil || strings.TrimSpace(refusal.Code) == "" {
 		return &s3Error{status: answer.StatusCode}
 	}
 	if refusal.RequestID == "" {
