@@ -10,6 +10,13 @@ import (
 	"github.com/hashicorp/vault/sdk/logical"
 )
 
+// severalWrong has how many things are wrong with the bad writes that have more than one.
+var severalWrong = map[string]int{
+	"trust_anchor_arn in another region and account": 2,
+	"trust_anchor_arn of China":                      2,
+	"three accounts":                                 2,
+}
+
 // badWrites is every kind of input that has to be refused: the field its error names, and a part of what it says.
 func badWrites(t *testing.T) map[string]struct {
 	fields map[string]any
@@ -37,7 +44,7 @@ func badWrites(t *testing.T) map[string]struct {
 			"profile_arn", "another kind of resource"},
 		"role_arn of a user":    {ra(with("role_arn", "arn:aws:iam::123456789012:user/app")), "role_arn", "another kind of resource"},
 		"role_arn of sts":       {ra(with("role_arn", "arn:aws:sts::123456789012:assumed-role/app/x")), "role_arn", "another kind of resource"},
-		"role_arn with region":  {ra(with("role_arn", "arn:aws:iam:us-east-1:123456789012:role/app")), "role_arn", "has a region"},
+		"role_arn with region":  {ra(with("role_arn", "arn:aws:iam:us-east-1:123456789012:role/app")), "role_arn", `has the region "us-east-1"`},
 		"role_arn short":        {ra(with("role_arn", "arn:aws:iam::12345:role/app")), "role_arn", "12-digit account"},
 		"role_arn without name": {ra(with("role_arn", "arn:aws:iam::123456789012:role/")), "role_arn", "another kind of resource"},
 		"trust_anchor_arn in another region": {ra(with("trust_anchor_arn", "arn:aws:rolesanywhere:eu-west-1:123456789012:trust-anchor/"+testUUID)),
@@ -48,6 +55,17 @@ func badWrites(t *testing.T) map[string]struct {
 		"role_arn in another account":   {ra(with("role_arn", "arn:aws:iam::210987654321:role/app")), "role_arn", "account"},
 		"trust_anchor_arn in another account": {ra(with("trust_anchor_arn", "arn:aws:rolesanywhere:us-east-1:210987654321:trust-anchor/"+testUUID)),
 			"trust_anchor_arn", "account"},
+		"profile_arn in another account": {ra(with("profile_arn", "arn:aws:rolesanywhere:us-east-1:210987654321:profile/"+testUUID)),
+			"profile_arn", `and role_arn in "123456789012"`},
+		"three accounts": {ra(with("profile_arn", "arn:aws:rolesanywhere:us-east-1:210987654321:profile/"+testUUID),
+			with("role_arn", "arn:aws:iam::345678901234:role/app")), "role_arn", `and profile_arn in "210987654321"`},
+		"trust_anchor_arn in another region and account": {ra(with("trust_anchor_arn", "arn:aws:rolesanywhere:eu-west-1:210987654321:trust-anchor/"+testUUID)),
+			"trust_anchor_arn", `is in account "210987654321"`},
+		"trust_anchor_arn of China": {ra(with("trust_anchor_arn", "arn:aws-cn:rolesanywhere:cn-north-1:123456789012:trust-anchor/"+testUUID)),
+			"trust_anchor_arn", "is in partition"},
+		"role_arn in another partition of a custom region": {ra(with("custom_region", "x-1"),
+			with("profile_arn", "arn:aws-x:rolesanywhere:x-1:123456789012:profile/"+testUUID),
+			with("trust_anchor_arn", "arn:aws-x:rolesanywhere:x-1:123456789012:trust-anchor/"+testUUID)), "role_arn", "is in partition"},
 		"region with capitals":        {accessKeyFields(with("region", "EU-West-1")), "region", `"eu-west-1"`},
 		"region unknown":              {accessKeyFields(with("region", "mars-north-1")), "region", "custom_region"},
 		"custom_region with capitals": {accessKeyFields(with("custom_region", "XX-1")), "custom_region", "lower-case"},
@@ -99,9 +117,10 @@ func TestConfigWrite_RefusesBadInputAndChangesNothing(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			m := newMount(t)
+			wrong := max(severalWrong[name], 1)
 			text := m.refused(logical.UpdateOperation, "config/x", bad.fields)
 			assertRefused(t, text, bad.field, bad.says)
-			assertProblems(t, text, 1)
+			assertProblems(t, text, wrong)
 			if m.stored("x") != "" {
 				t.Error("the refused connection was stored")
 			}
@@ -122,7 +141,7 @@ func TestConfigWrite_RefusesBadInputAndChangesNothing(t *testing.T) {
 			}
 			text = m.refused(logical.PatchOperation, "config/x", change)
 			assertRefused(t, text, bad.field, bad.says)
-			assertProblems(t, text, 1)
+			assertProblems(t, text, wrong)
 			if !strings.Contains(text, "the stored connection is unchanged") {
 				t.Errorf("the error does not say that nothing changed: %s", text)
 			}
@@ -133,7 +152,7 @@ func TestConfigWrite_RefusesBadInputAndChangesNothing(t *testing.T) {
 			if !strings.Contains(text, bad.field) {
 				t.Errorf("test with the same settings: %s", text)
 			}
-			assertProblems(t, text, 1)
+			assertProblems(t, text, wrong)
 		})
 	}
 }

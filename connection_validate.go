@@ -64,8 +64,7 @@ var (
 // checkARNs holds the three ARNs against their services and resources, and against each other: AWS answers a
 // mixture with a bare AccessDeniedException.
 func checkARNs(p *problems, c *connection) {
-	var first *arn.ARN
-	var firstField string
+	var partitions, accounts []arnPart
 	for _, want := range []struct {
 		field, value, service, example string
 		resource                       *regexp.Regexp
@@ -86,34 +85,60 @@ func checkARNs(p *problems, c *connection) {
 			p.add(want.field, "%s is not an ARN; it looks like %s", quoted(want.value), want.example)
 			continue
 		}
-		region := c.region()
-		if want.service == "iam" {
-			region = "" // IAM is global
-		}
-		switch {
-		case parsed.Service != want.service || !want.resource.MatchString(parsed.Resource):
+		if parsed.Service != want.service || !want.resource.MatchString(parsed.Resource) {
 			p.add(want.field, "%s names another kind of resource; it looks like %s", quoted(want.value), want.example)
-		case !accountID.MatchString(parsed.AccountID):
-			p.add(want.field, "%s has no 12-digit account; it looks like %s", quoted(want.value), want.example)
-		case parsed.Region != region && region == "":
-			p.add(want.field, "%s has a region, which a role's ARN never has; it looks like %s", quoted(want.value), want.example)
-		case parsed.Region != region:
-			p.add(want.field, "is in region %s, and the connection's is %s; both have to be the same", quoted(parsed.Region), quoted(region))
-		case !partitionFits(c, parsed.Partition):
+			continue
+		}
+		checkARNRegion(p, c, want.field, parsed)
+		if partitionFits(p, c, parsed.Partition) {
+			partitions = append(partitions, arnPart{want.field, parsed.Partition})
+		} else {
 			p.add(want.field, "is in partition %s, and region %s belongs to %q", quoted(parsed.Partition), quoted(c.region()),
 				rolesanywhere.Partition(c.region()))
-		case first == nil:
-			first, firstField = &parsed, want.field
-		case parsed.Partition != first.Partition:
-			p.add(want.field, "is in partition %s, and %s in %s; both have to be the same", quoted(parsed.Partition), firstField, quoted(first.Partition))
-		case parsed.AccountID != first.AccountID:
-			p.add(want.field, "is in account %s, and %s in %s; all three have to be in one account", parsed.AccountID, firstField, first.AccountID)
+		}
+		if accountID.MatchString(parsed.AccountID) {
+			accounts = append(accounts, arnPart{want.field, parsed.AccountID})
+		} else {
+			p.add(want.field, "%s has no 12-digit account; it looks like %s", quoted(want.value), want.example)
+		}
+	}
+	checkSame(p, "partition", partitions)
+	checkSame(p, "account", accounts)
+}
+
+func checkARNRegion(p *problems, c *connection, field string, parsed arn.ARN) {
+	switch {
+	case parsed.Service == "iam" && parsed.Region != "": // IAM is global
+		p.add(field, "has the region %s, which a role's ARN never has; leave it empty, as in arn:aws:iam::ACCOUNT:role/NAME", quoted(parsed.Region))
+	case parsed.Service != "iam" && parsed.Region != c.region():
+		p.add(field, "is in region %s, and the connection's is %s; both have to be the same", quoted(parsed.Region), quoted(c.region()))
+	}
+}
+
+// arnPart is the partition or account that a field's ARN has.
+type arnPart struct{ field, value string }
+
+// checkSame names the parts that differ: the odd one where two agree, else those that are not as the first.
+func checkSame(p *problems, what string, parts []arnPart) {
+	if len(parts) == 0 {
+		return
+	}
+	usual := parts[0]
+	if len(parts) == 3 && parts[1].value == parts[2].value {
+		usual = parts[1]
+	}
+	for _, one := range parts {
+		if one.value != usual.value {
+			p.add(one.field, "is in %s %s, and %s in %s; all three have to be in one %[1]s", what, quoted(one.value), usual.field, quoted(usual.value))
 		}
 	}
 }
 
-// partitionFits does not judge a custom region whose name says nothing of its partition.
-func partitionFits(c *connection, partition string) bool {
+// partitionFits does not judge a custom region whose name says nothing of its partition, nor a region that is none.
+func partitionFits(p *problems, c *connection, partition string) bool {
+	if p.has("region") || p.has("custom_region") {
+		return true // said already
+	}
 	known := rolesanywhere.Partition(c.region())
 	if c.CustomRegion != "" && known == "aws" && !slices.Contains(awsRegions(), c.CustomRegion) {
 		return true
