@@ -99,6 +99,8 @@ func badWrites(t *testing.T) map[string]struct {
 		"rolesanywhere_endpoint plain http": {ra(with("rolesanywhere_endpoint", "http://aws.example"), with("s3_allow_http", true)), "rolesanywhere_endpoint", "use https"},
 		"s3_endpoint not a URL":             {accessKeyFields(with("s3_endpoint", "store.example:9000")), "s3_endpoint", "https://host:port"},
 		"s3_endpoint with user info":        {accessKeyFields(with("s3_endpoint", "https://u:CANARY@store.example")), "s3_endpoint", "user name or password"},
+		"s3_endpoint presigned":             {accessKeyFields(with("s3_endpoint", "https://s/?X-Amz-Security-Token=CANARYTOKEN")), "s3_endpoint", "query or fragment"},
+		"rolesanywhere_endpoint fragment":   {ra(with("rolesanywhere_endpoint", "https://s/#CANARY")), "rolesanywhere_endpoint", "query or fragment"},
 		"s3_endpoint metadata":              {accessKeyFields(with("s3_endpoint", "https://169.254.169.254")), "s3_endpoint", "link-local"},
 		"s3_endpoint metadata v6":           {accessKeyFields(with("s3_endpoint", "https://[fd00:ec2::254]/")), "s3_endpoint", "link-local"},
 		"s3_endpoint mapped address":        {accessKeyFields(with("s3_endpoint", "https://[::ffff:169.254.169.254]")), "s3_endpoint", "link-local"},

@@ -43,7 +43,7 @@ func checkEndpoint(p *problems, field, endpoint string, allowHTTP bool) {
 	case u.User != nil:
 		p.add(field, "holds a user name or password, which are never sent; leave them out")
 	case strings.ContainsAny(endpoint, "?#"):
-		p.add(field, "%s has a query or fragment; give the address alone", quoted(endpoint))
+		p.add(field, "has a query or fragment; give the address alone") // unquoted: a presigned one is a credential
 	case u.Scheme == "http" && !isLoopback(u.Hostname()) && !allowHTTP:
 		hint := ""
 		if field == "s3_endpoint" {
