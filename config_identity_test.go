@@ -193,3 +193,26 @@ func TestConfigWrite_TextAroundCACertIsNotStored(t *testing.T) {
 	broken := pemText("CERTIFICATE", []byte("CANARY"))
 	assertRefused(t, m.refused(logical.PatchOperation, "config/reports", with("ca_cert", ca+broken)), "ca_cert: ", "certificate 2")
 }
+
+// pem.Decode steps over a damaged block, and a CA that the operator gave would not be trusted.
+func TestConfigWrite_DamagedCACertIsRefused(t *testing.T) {
+	t.Parallel()
+	m := newMount(t)
+	good := string(newAuthority(t).CertificatePEM())
+	for name, damaged := range map[string]string{
+		"END line":   strings.Replace(good, "-----END CERTIFICATE-----", "-----END CERTIFICATE----", 1),
+		"BASE64":     strings.Replace(good, "MII", "M*I", 1),
+		"no newline": strings.TrimSuffix(good, "\n"),
+	} {
+		if damaged == good {
+			t.Fatalf("%s: nothing is damaged", name)
+		}
+		for _, text := range []string{damaged + good, good + damaged + good} {
+			assertRefused(t, m.refused(logical.UpdateOperation, "config/reports", accessKeyFields(with("ca_cert", text))), "ca_cert: ", "is damaged")
+		}
+	}
+	m.write("reports", accessKeyFields(with("ca_cert", strings.Repeat(good, 7)))) // a bundle is longer than a chain may be
+	if got := m.read("config/reports").Data["ca_cert"]; got != strings.Repeat(good, 7) {
+		t.Errorf("7 CA certificates are stored as %q", got)
+	}
+}

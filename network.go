@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"net"
@@ -15,6 +14,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/s3conn/vault-plugin-s3conn/rolesanywhere"
 )
 
 const (
@@ -99,24 +100,18 @@ func (c *connection) shownProxy() string {
 }
 
 func parseCertificates(pemData string) ([]*x509.Certificate, error) {
-	var certificates []*x509.Certificate
-	rest := []byte(pemData)
-	for {
-		var block *pem.Block
-		if block, rest = pem.Decode(rest); block == nil {
-			break
-		}
+	blocks, err := rolesanywhere.DecodePEM([]byte(pemData))
+	if err != nil {
+		return nil, fmt.Errorf("is not PEM: %w; give CA certificates, each from -----BEGIN CERTIFICATE----- to its end", err)
+	}
+	certificates := make([]*x509.Certificate, len(blocks))
+	for i, block := range blocks {
 		if block.Type != "CERTIFICATE" {
 			return nil, errors.New("holds a PEM block that is not a CERTIFICATE; give CA certificates alone")
 		}
-		one, err := x509.ParseCertificate(block.Bytes)
-		if err != nil {
-			return nil, fmt.Errorf("parsing certificate %d: its content is not an X.509 certificate", len(certificates)+1)
+		if certificates[i], err = x509.ParseCertificate(block.Bytes); err != nil {
+			return nil, fmt.Errorf("parsing certificate %d: its content is not an X.509 certificate", i+1)
 		}
-		certificates = append(certificates, one)
-	}
-	if len(certificates) == 0 || len(strings.TrimSpace(string(rest))) > 0 {
-		return nil, errors.New("is not PEM; give CA certificates, each from -----BEGIN CERTIFICATE----- to its end")
 	}
 	return certificates, nil
 }

@@ -23,11 +23,11 @@ const (
 
 var pemBegin = []byte("-----BEGIN")
 
-// pemBlocks returns every PEM block of data. Text before a block is allowed, since openssl writes
+// DecodePEM returns every PEM block of data, at least one. Text before a block is allowed, since openssl writes
 // such (RFC 7468, section 2); text after the last one is not, because it may be a block cut short.
 // A damaged block is an error: pem.Decode steps over it in silence, which would drop an intermediate.
 // Errors never quote data, which may hold a private key.
-func pemBlocks(data []byte) ([]*pem.Block, error) {
+func DecodePEM(data []byte) ([]*pem.Block, error) {
 	if len(data) > maxPEM {
 		return nil, fmt.Errorf("the text is %d bytes long; at most %d are read", len(data), maxPEM)
 	}

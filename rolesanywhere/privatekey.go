@@ -24,7 +24,7 @@ const convertKey = "convert it with: openssl pkcs8 -topk8 -v2 aes-256-cbc -in ol
 // Errors wrap [ErrInvalidPrivateKey], [ErrUnsupportedKey], [ErrPassphraseRequired] or
 // [ErrPassphraseIncorrect].
 func ParsePrivateKey(pemData, passphrase []byte) (crypto.Signer, error) {
-	blocks, err := pemBlocks(pemData)
+	blocks, err := DecodePEM(pemData)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w; %s", ErrInvalidPrivateKey, err, privateKeyWant)
 	}
