@@ -4,8 +4,11 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/hashicorp/vault/sdk/logical"
+
+	"github.com/s3conn/vault-plugin-s3conn/rolesanywhere/rolesanywheretest"
 )
 
 // assertProblems holds how many things an error names against the number that are wrong.
@@ -43,5 +46,33 @@ func TestConfigWrite_TellsEverythingThatIsWrongAtOnce(t *testing.T) {
 		if strings.Count(text, "- "+field+": ") != 1 {
 			t.Errorf("%s is not named once in:\n%s", field, text)
 		}
+	}
+}
+
+func TestConfigWrite_TellsOfCertificateAndKeyAtOnce(t *testing.T) {
+	t.Parallel()
+	authority, err := newAuthority(t).Intermediate(rolesanywheretest.AuthorityOptions{NotBefore: testTime.Add(-time.Hour), NotAfter: testTime.Add(-time.Minute)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := issue(t, authority, rolesanywheretest.IssueOptions{NotBefore: testTime.Add(-time.Hour), NotAfter: testTime.Add(-time.Second)})
+	m := newMount(t)
+	for name, test := range map[string]struct {
+		key         any
+		field, says string
+	}{
+		"missing":   {absent, "private_key", "is required"},
+		"garbage":   {"garbage", "private_key", "no PEM block found"},
+		"encrypted": {encryptedKey(t, ended, "CANARY"), "private_key_passphrase", "encrypted"},
+		"another's": {vector(t, "p256.key"), "private_key", "not the key of the certificate"},
+	} {
+		text := m.refused(logical.UpdateOperation, "config/orders", changed(identityFields(t, ended), []map[string]any{with("private_key", test.key)}))
+		for _, says := range []string{"the leaf ended 2026-11-23T11:59:59Z", "intermediate 1 ended 2026-11-23T11:59:00Z", test.says} {
+			if strings.Count(text, says) != 1 {
+				t.Errorf("%s: %q is not said once", name, says)
+			}
+		}
+		assertRefused(t, text, "\n  - "+test.field+": ", test.says)
+		assertProblems(t, text, 3)
 	}
 }

@@ -24,12 +24,14 @@ const expiryWarning = 30 * 24 * time.Hour
 // that tools put around them, the key as unencrypted PKCS#8. Vault's storage is what encrypts it from here on.
 func checkIdentity(p *problems, c *connection, now time.Time) (warnings []string) {
 	certificates := checkCertificate(p, c)
+	for _, fault := range rolesanywhere.ValidityFaults(certificates, now) {
+		p.add("certificate", "%v", fault)
+	}
 	key := checkPrivateKey(p, c)
 	if certificates == nil || key == nil {
 		return nil
 	}
-	id, err := rolesanywhere.NewIdentity(certificates, key)
-	switch {
+	switch _, err := rolesanywhere.NewIdentity(certificates, key); {
 	case errors.Is(err, rolesanywhere.ErrKeyMismatch):
 		p.add("private_key", "is not the key of the certificate; give the two that belong together")
 		return nil
@@ -37,8 +39,7 @@ func checkIdentity(p *problems, c *connection, now time.Time) (warnings []string
 		p.add("certificate", "%v", err)
 		return nil
 	}
-	if err := id.CheckValidity(now); err != nil {
-		p.add("certificate", "%v", err)
+	if p.has("certificate") {
 		return nil
 	}
 	return certificateWarnings(earliestEnd(certificates), now)

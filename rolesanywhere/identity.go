@@ -101,12 +101,20 @@ func (id *Identity) Chain() []*x509.Certificate { return slices.Clone(id.certifi
 // CheckValidity returns an error wrapping [ErrCertificateExpired] or [ErrCertificateNotYetValid] when
 // now is outside the period of the certificate or of an intermediate. Both ends of a period belong to it.
 func (id *Identity) CheckValidity(now time.Time) error {
-	for i, c := range id.certificates {
-		if err := validityFault(c, i, now); err != nil {
-			return err
-		}
+	if faults := ValidityFaults(id.certificates, now); len(faults) > 0 {
+		return faults[0]
 	}
 	return nil
+}
+
+// ValidityFaults returns what [Identity.CheckValidity] says, of every certificate that is outside its period.
+func ValidityFaults(certificates []*x509.Certificate, now time.Time) (faults []error) {
+	for i, c := range certificates {
+		if err := validityFault(c, i, now); err != nil {
+			faults = append(faults, err)
+		}
+	}
+	return faults
 }
 
 const redactedIdentity = "rolesanywhere.Identity(redacted)"
