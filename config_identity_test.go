@@ -1,6 +1,7 @@
 package s3conn
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -118,16 +119,21 @@ func TestConfigWrite_IntermediatesEndCounts(t *testing.T) {
 	t.Parallel()
 	m := newMount(t)
 	soon := testTime.Add(10 * 24 * time.Hour)
-	intermediate, err := newAuthority(t).Intermediate(rolesanywheretest.AuthorityOptions{NotBefore: testTime.Add(-time.Hour), NotAfter: soon})
+	intermediate, err := newAuthority(t).Intermediate(rolesanywheretest.AuthorityOptions{CommonName: "Middle CA", NotBefore: testTime.Add(-time.Hour), NotAfter: soon})
 	if err != nil {
 		t.Fatal(err)
 	}
 	fields := identityFields(t, issue(t, intermediate, rolesanywheretest.IssueOptions{NotBefore: testTime.Add(-time.Hour)}))
-	want := "it expires on " + soon.Format(time.RFC3339)
+	want := `certificate: the intermediate "CN=Middle CA" expires on ` + soon.Format(time.RFC3339) +
+		", in 240h0m0s; write the certificate with a renewed chain before then"
 	if resp := m.write("orders", fields); resp == nil || !strings.Contains(strings.Join(resp.Warnings, "\n"), want) {
 		t.Errorf("an intermediate that ends in 10 days: %+v, want a warning that says %q", resp, want)
 	}
 	m.clock.Advance(11 * 24 * time.Hour)
+	want = `certificate: the intermediate "CN=Middle CA" expired on ` + soon.Format(time.RFC3339) + "; write the certificate with a renewed chain"
+	if got := m.read("config/orders"); !slices.Equal(got.Warnings, []string{want}) || got.Data["certificate_not_after"] == soon.Format(time.RFC3339) {
+		t.Errorf("a day after its end a read says %+v, want %q and the leaf's own end", got, want)
+	}
 	assertRefused(t, m.refused(logical.UpdateOperation, "config/orders", fields), "certificate: ", "expired")
 }
 
@@ -214,5 +220,22 @@ func TestConfigWrite_DamagedCACertIsRefused(t *testing.T) {
 	m.write("reports", accessKeyFields(with("ca_cert", strings.Repeat(good, 7)))) // a bundle is longer than a chain may be
 	if got := m.read("config/reports").Data["ca_cert"]; got != strings.Repeat(good, 7) {
 		t.Errorf("7 CA certificates are stored as %q", got)
+	}
+}
+
+func TestProbeResponse_CertificateEndsWithItsChain(t *testing.T) {
+	t.Parallel()
+	soon := testTime.Add(10 * 24 * time.Hour)
+	intermediate, err := newAuthority(t).Intermediate(rolesanywheretest.AuthorityOptions{NotBefore: testTime.Add(-time.Hour), NotAfter: soon})
+	if err != nil {
+		t.Fatal(err)
+	}
+	issued := issue(t, intermediate, rolesanywheretest.IssueOptions{NotBefore: testTime.Add(-time.Hour)})
+	conn := newConnection()
+	conn.AuthType, conn.Certificate = authRolesAnywhere, string(issued.CertificatePEM)
+	result := &probeResult{credentials: credentials{expiration: testTime.Add(time.Hour)}}
+	got := result.response(&conn, testTime)
+	if got["certificate_not_after"] != soon.Format(time.RFC3339) || got["certificate_ttl"] != int64(10*24*3600) {
+		t.Errorf("a chain that ends in 10 days: certificate_not_after %v, certificate_ttl %v", got["certificate_not_after"], got["certificate_ttl"])
 	}
 }

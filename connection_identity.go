@@ -108,37 +108,45 @@ func (c *connection) leaf() (*x509.Certificate, error) {
 	return x509.ParseCertificate(block.Bytes)
 }
 
-// certificateEnd is when the certificate or an intermediate ends, whichever is first: AWS then accepts neither.
-func (c *connection) certificateEnd() time.Time {
+// certificateEnd is when a connection's certificate or an intermediate ends, whichever is first: AWS then accepts neither.
+type certificateEnd struct {
+	notAfter     time.Time
+	intermediate string // its subject, quoted; empty: the certificate itself
+}
+
+func (c *connection) certificateEnd() certificateEnd {
 	certificates, err := parseCertificates(c.Certificate)
 	if err != nil {
-		return time.Time{} // buying a session will say what is wrong
+		return certificateEnd{} // buying a session will say what is wrong
 	}
 	return earliestEnd(certificates)
 }
 
-func earliestEnd(certificates []*x509.Certificate) time.Time {
-	end := certificates[0].NotAfter
+func earliestEnd(certificates []*x509.Certificate) certificateEnd {
+	end := certificateEnd{notAfter: certificates[0].NotAfter}
 	for _, one := range certificates[1:] {
-		if one.NotAfter.Before(end) {
-			end = one.NotAfter
+		if one.NotAfter.Before(end.notAfter) {
+			end = certificateEnd{one.NotAfter, quoted(one.Subject.String())}
 		}
 	}
 	return end
 }
 
 // certificateWarnings says when a certificate has ended or soon will.
-func certificateWarnings(notAfter, now time.Time) []string {
-	left := notAfter.Sub(now)
-	if left >= expiryWarning || notAfter.IsZero() {
+func certificateWarnings(end certificateEnd, now time.Time) []string {
+	left := end.notAfter.Sub(now)
+	if left >= expiryWarning || end.notAfter.IsZero() {
 		return nil
 	}
-	end := notAfter.UTC().Format(time.RFC3339)
-	if left <= 0 {
-		return []string{fmt.Sprintf("certificate: it expired on %s; write a new certificate and private_key", end)}
+	what, remedy := "it", "write a new certificate and private_key"
+	if end.intermediate != "" {
+		what, remedy = "the intermediate "+end.intermediate, "write the certificate with a renewed chain"
 	}
-	return []string{fmt.Sprintf("certificate: it expires on %s, in %s; write a new certificate and private_key before then",
-		end, left.Truncate(time.Minute))}
+	date := end.notAfter.UTC().Format(time.RFC3339)
+	if left <= 0 {
+		return []string{fmt.Sprintf("certificate: %s expired on %s; %s", what, date, remedy)}
+	}
+	return []string{fmt.Sprintf("certificate: %s expires on %s, in %s; %s before then", what, date, left.Truncate(time.Minute), remedy)}
 }
 
 // describeCertificate is what a read shows in the certificate's place.

@@ -17,7 +17,7 @@ type liveConnection struct {
 	name    string
 	conn    *connection // never changes
 	// certificateEnd is zero for access keys.
-	certificateEnd time.Time
+	certificateEnd certificateEnd
 
 	ctx    context.Context // ends when the connection is dropped or the backend closed
 	cancel context.CancelFunc

@@ -66,8 +66,8 @@ func testResponseSchema() map[string]*framework.FieldSchema {
 		"create_session_ms":     {Type: framework.TypeInt64, Description: "Milliseconds that CreateSession took, with the wait for its turn. Sessions only."},
 		"list_buckets_ms":       {Type: framework.TypeInt64, Required: true, Description: "Milliseconds that ListBuckets took."},
 		"expiration":            {Type: framework.TypeString, Description: "When the test's session ends, RFC 3339, UTC. Sessions only."},
-		"certificate_not_after": {Type: framework.TypeString, Description: "End of the certificate's validity, RFC 3339, UTC. Sessions only."},
-		"certificate_ttl":       {Type: framework.TypeInt64, Description: "Whole seconds that the certificate has left. Sessions only."},
+		"certificate_not_after": {Type: framework.TypeString, Description: "When the certificate or an intermediate ends, whichever is first, RFC 3339, UTC. Sessions only."},
+		"certificate_ttl":       {Type: framework.TypeInt64, Description: "Whole seconds until certificate_not_after. Sessions only."},
 	}
 }
 

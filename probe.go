@@ -59,9 +59,9 @@ func (r *probeResult) response(conn *connection, now time.Time) map[string]any {
 	data["identity"] = r.credentials.arn
 	data["create_session_ms"] = r.createSession.Milliseconds()
 	data["expiration"] = r.credentials.expiration.UTC().Format(time.RFC3339)
-	if leaf, err := conn.leaf(); err == nil {
-		data["certificate_not_after"] = leaf.NotAfter.UTC().Format(time.RFC3339)
-		data["certificate_ttl"] = int64(leaf.NotAfter.Sub(now) / time.Second)
+	if end := conn.certificateEnd().notAfter; !end.IsZero() {
+		data["certificate_not_after"] = end.UTC().Format(time.RFC3339)
+		data["certificate_ttl"] = int64(end.Sub(now) / time.Second)
 	}
 	return data
 }
