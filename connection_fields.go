@@ -79,7 +79,7 @@ func connectionFields() []field {
 		{name: "s3_region", limit: limitText, in: func(c *connection) any { return &c.S3Region },
 			schema: text("S3", "Region that S3 requests are signed for; the default is the connection's region.")},
 		{name: "s3_path_style", in: func(c *connection) any { return &c.S3PathStyle },
-			schema: flag("S3", "Whether S3 clients should name the bucket in the path instead of the host. Kept for those who read this configuration; the plugin itself calls no bucket.", false)},
+			schema: flag("S3", "Whether S3 clients should name the bucket in the path instead of the host. Kept for those who read the config to set up their S3 client; the plugin itself does not use it.", false)},
 		{name: "s3_allow_http", in: func(c *connection) any { return &c.S3AllowHTTP },
 			schema: flag("S3", "Accepts a plain http s3_endpoint that is not loopback, for a store inside a private network. Session tokens "+
 				"and data then cross that network unencrypted.", false)},
