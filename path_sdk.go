@@ -28,9 +28,9 @@ or through an AWS configuration file:
 
   credential_process = vault read -format=raw s3conn/sdk/orders
 
-Where sessions of the connection last for half an hour or more, one that is handed out has at least 15 minutes left, so that an SDK
-does not find it about to end; it may have less only while the next one cannot be had. Access keys get an Expiration an hour ahead,
-so that SDKs come back for a rotated key.
+Where sessions of the connection last for half an hour or more, one that is handed out has at least 15 minutes left, so
+that an SDK does not find it about to end; it may have less only while the next one cannot be had. Access keys get an
+Expiration an hour ahead, so that SDKs come back for a rotated key.
 A failure is a status with {"code","message"}, which SDKs show.
 `
 
