@@ -9,12 +9,12 @@ import (
 )
 
 // AWS allows 10 CreateSession calls a second for an account in a region. With one call at once of each kind, and these
-// many more in the second after it, no second holds more than that.
+// many more in the second after it, any second holds fewer than that.
 //
 // https://docs.aws.amazon.com/general/latest/gr/rolesanywhere.html
 const (
 	callsPerSecond = 7
-	testsPerSecond = 1 // beside those, so that a connection can be tested while others use up everything
+	testsPerSecond = 0.5 // beside those, so that a connection can be tested while others use up everything
 )
 
 // budget keeps CreateSession calls below the service's quota. The mounts of one process share one. It is safe for

@@ -3,6 +3,7 @@ package s3conn
 import (
 	"context"
 	"fmt"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -130,20 +131,35 @@ func TestBudget_TestsHaveATurnWhileOthersUseUpEverything(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBudget()
 		conn := &connection{settings: settings{RoleARN: "arn:aws:iam::111111111111:role/x", Region: "us-east-1"}}
+		var mu sync.Mutex
+		var readers sync.WaitGroup
+		var calls []time.Time
+		call := func() { mu.Lock(); calls = append(calls, time.Now()); mu.Unlock() }
 		for range 30 * callsPerSecond { // half a minute's queue
-			go func() { _ = b.forReads(conn).Wait(t.Context()) }()
+			readers.Go(func() {
+				if b.forReads(conn).Wait(t.Context()) == nil {
+					call()
+				}
+			})
 		}
 		synctest.Wait()
 		ctx, cancel := context.WithTimeout(t.Context(), maxProbeWait)
 		defer cancel()
 		start := time.Now()
-		for i, want := range []time.Duration{0, 1, 2} {
+		for i, want := range []time.Duration{0, 2, 4} {
 			if err := b.forTests(conn).Wait(ctx); err != nil || time.Since(start) != want*time.Second {
 				t.Errorf("test %d has its turn after %s, %v; want %ds", i, time.Since(start), err, want)
 			}
+			call()
 		}
 		if err := b.forReads(conn).Wait(ctx); err == nil {
 			t.Error("a read has a turn too: the test shows nothing")
+		}
+		readers.Wait()
+		for i := 9; i < len(calls); i++ {
+			if within := calls[i].Sub(calls[i-9]); within <= time.Second {
+				t.Fatalf("10 calls within %s, tests and reads together; want fewer than that in any second", within)
+			}
 		}
 	})
 }

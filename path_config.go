@@ -137,15 +137,15 @@ func (b *backend) listConnections(ctx context.Context, req *logical.Request, _ *
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	listed := make([]string, 0, len(names))
+	there := make([]string, 0, len(names))
 	info := make(map[string]any, len(names))
 	for i, name := range names {
 		if shown[i] != nil {
-			listed = append(listed, name)
+			there = append(there, name)
 			info[name] = shown[i]
 		}
 	}
-	return logical.ListResponseWithInfo(listed, info), nil
+	return logical.ListResponseWithInfo(there, info), nil
 }
 
 // listed is what a list shows of a connection beside its name; nil when it was deleted meanwhile.
