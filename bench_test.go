@@ -9,6 +9,8 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/vault/sdk/logical"
+	"github.com/s3conn/vault-plugin-s3conn/internal/problem"
+	"github.com/s3conn/vault-plugin-s3conn/internal/secret"
 )
 
 // countingStorage counts round trips to Vault: over gRPC each would cost as much as a cached read.
@@ -64,8 +66,8 @@ func (m *benchMount) createSession(context.Context, *connection) (session, error
 	n := m.calls.Add(1)
 	return session{issued: testTime, credentials: credentials{
 		accessKey:    fmt.Sprintf("ASIA%016d", n),
-		secretKey:    newSecret(fmt.Sprintf("%040d", n)),
-		sessionToken: newSecret(fmt.Sprintf("%0912d", n)),
+		secretKey:    secret.New(fmt.Sprintf("%040d", n)),
+		sessionToken: secret.New(fmt.Sprintf("%0912d", n)),
 		expiration:   testTime.Add(time.Hour),
 		arn:          fmt.Sprintf("arn:aws:sts::%s:assumed-role/app/orders-api-%d", testAccount, n),
 	}}, nil
@@ -162,10 +164,10 @@ func BenchmarkConfig(b *testing.B) {
 	b.Run("validate", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
-			p := &problems{}
+			p := &problem.List{}
 			conn := mergeConnection(newConnection(), fields, p)
 			validateConnection(&conn, testTime, p)
-			if err := p.err("benchmark", ""); err != nil {
+			if err := p.Err("benchmark", ""); err != nil {
 				b.Fatal(err)
 			}
 		}

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/hashicorp/vault/sdk/logical"
+	"github.com/s3conn/vault-plugin-s3conn/internal/secret"
 )
 
 // overtake lets another node write the connection after each of the next reads of it.
@@ -17,7 +18,7 @@ func overtake(m *mount, name string, times int) {
 		}
 		times--
 		other := newConnection()
-		other.revision, other.AccessKey, other.secretKey, other.S3Region = newRevision(), "AKIAOTHER", newSecret("other"), "theirs"
+		other.revision, other.AccessKey, other.secretKey, other.S3Region = newRevision(), "AKIAOTHER", secret.New("other"), "theirs"
 		if err := saveConnection(m.t.Context(), m.storage, name, &other); err != nil {
 			m.t.Error(err)
 		}

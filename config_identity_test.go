@@ -9,6 +9,7 @@ import (
 	"github.com/hashicorp/vault/sdk/logical"
 	"github.com/youmark/pkcs8"
 
+	"github.com/s3conn/vault-plugin-s3conn/internal/problem"
 	"github.com/s3conn/vault-plugin-s3conn/rolesanywhere/rolesanywheretest"
 )
 
@@ -53,10 +54,10 @@ func privateKeyOf(m *mount) string {
 	if err != nil || conn == nil {
 		m.t.Fatalf("loading the connection: %v", err)
 	}
-	if !conn.passphrase.empty() {
+	if !conn.passphrase.Empty() {
 		m.t.Error("a passphrase came out of storage")
 	}
-	return conn.privateKey.reveal()
+	return conn.privateKey.Reveal()
 }
 
 func TestConfigWrite_RefusesIdentitiesThatTheServiceRefuses(t *testing.T) {
@@ -165,10 +166,10 @@ func TestConfigWrite_PassphraseOpensTheKeyAndIsForgotten(t *testing.T) {
 		t.Error("the opened key is not stored")
 	}
 	conn := newConnection()
-	p := &problems{}
+	p := &problem.List{}
 	conn = mergeConnection(conn, map[string]any{"auth_type": authRolesAnywhere, "private_key": key, "private_key_passphrase": passphrase}, p)
 	validateConnection(&conn, testTime, p)
-	if !conn.passphrase.empty() {
+	if !conn.passphrase.Empty() {
 		t.Error("the passphrase is kept after validation")
 	}
 	assertRefused(t, m.refused(logical.PatchOperation, "config/orders", with("private_key_passphrase", "CANARY")), "private_key_passphrase: ", "same write")

@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"time"
 
+	"github.com/s3conn/vault-plugin-s3conn/internal/secret"
 	"github.com/s3conn/vault-plugin-s3conn/rolesanywhere"
 )
 
@@ -22,10 +23,10 @@ type connection struct {
 	revision string
 	settings
 
-	secretKey  secret
-	privateKey secret
-	proxyURL   secret // may carry a user and password
-	passphrase secret // opens privateKey on its way in and is never stored
+	secretKey  secret.Text
+	privateKey secret.Text
+	proxyURL   secret.Text // may carry a user and password
+	passphrase secret.Text // opens privateKey on its way in and is never stored
 }
 
 // settings are the fields that hold no secret. The tags are those of the stored entry.
@@ -87,7 +88,7 @@ func (c *connection) usesRolesAnywhere() bool { return c.AuthType == authRolesAn
 
 // identity parses the certificate and key. It fails only where validation was not run on the connection.
 func (c *connection) identity() (*rolesanywhere.Identity, error) {
-	return rolesanywhere.ParseIdentity([]byte(c.Certificate), []byte(c.privateKey.reveal()), nil)
+	return rolesanywhere.ParseIdentity([]byte(c.Certificate), []byte(c.privateKey.Reveal()), nil)
 }
 
 // sessionInput is the CreateSession request that the connection describes.

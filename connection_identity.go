@@ -14,6 +14,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/s3conn/vault-plugin-s3conn/internal/problem"
+	"github.com/s3conn/vault-plugin-s3conn/internal/secret"
 	"github.com/s3conn/vault-plugin-s3conn/rolesanywhere"
 )
 
@@ -22,10 +24,10 @@ const expiryWarning = 30 * 24 * time.Hour
 
 // checkIdentity validates certificate and key and replaces both by their plain form: certificates without the text
 // that tools put around them, the key as unencrypted PKCS#8. Vault's storage is what encrypts it from here on.
-func checkIdentity(p *problems, c *connection, now time.Time) (warnings []string) {
+func checkIdentity(p *problem.List, c *connection, now time.Time) (warnings []string) {
 	certificates := checkCertificate(p, c)
 	for _, fault := range rolesanywhere.ValidityFaults(certificates, now) {
-		p.add("certificate", "%v", fault)
+		p.Add("certificate", "%v", fault)
 	}
 	key := checkPrivateKey(p, c)
 	if certificates == nil || key == nil {
@@ -33,29 +35,29 @@ func checkIdentity(p *problems, c *connection, now time.Time) (warnings []string
 	}
 	switch _, err := rolesanywhere.NewIdentity(certificates, key); {
 	case errors.Is(err, rolesanywhere.ErrKeyMismatch):
-		p.add("private_key", "is not the key of the certificate; give the two that belong together")
+		p.Add("private_key", "is not the key of the certificate; give the two that belong together")
 		return nil
 	case err != nil:
-		p.add("certificate", "%v", err)
+		p.Add("certificate", "%v", err)
 		return nil
 	}
-	if p.has("certificate") {
+	if p.Has("certificate") {
 		return nil
 	}
 	return certificateWarnings(earliestEnd(certificates), now)
 }
 
-func checkCertificate(p *problems, c *connection) []*x509.Certificate {
-	if p.has("certificate") {
+func checkCertificate(p *problem.List, c *connection) []*x509.Certificate {
+	if p.Has("certificate") {
 		return nil
 	}
 	if c.Certificate == "" {
-		p.add("certificate", "is required for auth_type roles_anywhere; give the PEM, leaf first")
+		p.Add("certificate", "is required for auth_type roles_anywhere; give the PEM, leaf first")
 		return nil
 	}
 	certificates, err := rolesanywhere.ParseCertificates([]byte(c.Certificate))
 	if err != nil {
-		p.add("certificate", "%v", err)
+		p.Add("certificate", "%v", err)
 		return nil
 	}
 	c.Certificate = encodePEM(certificates)
@@ -71,31 +73,31 @@ func encodePEM(certificates []*x509.Certificate) string {
 	return plain.String()
 }
 
-func checkPrivateKey(p *problems, c *connection) crypto.Signer {
+func checkPrivateKey(p *problem.List, c *connection) crypto.Signer {
 	passphrase := c.passphrase
-	c.passphrase = secret{}
-	if p.has("private_key") || p.has("private_key_passphrase") {
+	c.passphrase = secret.Text{}
+	if p.Has("private_key") || p.Has("private_key_passphrase") {
 		return nil
 	}
-	if c.privateKey.empty() {
-		p.add("private_key", "is required for auth_type roles_anywhere; give the PEM of the certificate's key")
+	if c.privateKey.Empty() {
+		p.Add("private_key", "is required for auth_type roles_anywhere; give the PEM of the certificate's key")
 		return nil
 	}
-	key, err := rolesanywhere.ParsePrivateKey([]byte(c.privateKey.reveal()), []byte(passphrase.reveal()))
+	key, err := rolesanywhere.ParsePrivateKey([]byte(c.privateKey.Reveal()), []byte(passphrase.Reveal()))
 	switch {
 	case errors.Is(err, rolesanywhere.ErrPassphraseRequired), errors.Is(err, rolesanywhere.ErrPassphraseIncorrect):
-		p.add("private_key_passphrase", "%v", err)
+		p.Add("private_key_passphrase", "%v", err)
 		return nil
 	case err != nil:
-		p.add("private_key", "%v", err)
+		p.Add("private_key", "%v", err)
 		return nil
 	}
 	der, err := x509.MarshalPKCS8PrivateKey(key)
 	if err != nil {
-		p.add("private_key", "encoding it as PKCS#8 is not possible")
+		p.Add("private_key", "encoding it as PKCS#8 is not possible")
 		return nil
 	}
-	c.privateKey = newSecret(string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})))
+	c.privateKey = secret.New(string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})))
 	return key
 }
 
@@ -126,7 +128,7 @@ func earliestEnd(certificates []*x509.Certificate) certificateEnd {
 	end := certificateEnd{notAfter: certificates[0].NotAfter}
 	for _, one := range certificates[1:] {
 		if one.NotAfter.Before(end.notAfter) {
-			end = certificateEnd{one.NotAfter, quoted(one.Subject.String())}
+			end = certificateEnd{one.NotAfter, problem.Quote(one.Subject.String())}
 		}
 	}
 	return end

@@ -1,8 +1,13 @@
 package s3conn
 
+import (
+	"github.com/s3conn/vault-plugin-s3conn/internal/problem"
+	"github.com/s3conn/vault-plugin-s3conn/internal/secret"
+)
+
 // mergeConnection lays the fields of a write over a connection: omitted means unchanged, empty clears. It returns a
 // new connection, still to be validated, and leaves the given one alone.
-func mergeConnection(c connection, data map[string]any, p *problems) connection {
+func mergeConnection(c connection, data map[string]any, p *problem.List) connection {
 	before := c.AuthType
 	fields := connectionFields()
 	for i := range fields {
@@ -11,7 +16,7 @@ func mergeConnection(c connection, data map[string]any, p *problems) connection 
 		}
 	}
 	if c.AuthType != authAccessKey && c.AuthType != authRolesAnywhere {
-		p.add("auth_type", "%s is unknown; it is %q or %q", quoted(c.AuthType), authAccessKey, authRolesAnywhere)
+		p.Add("auth_type", "%s is unknown; it is %q or %q", problem.Quote(c.AuthType), authAccessKey, authRolesAnywhere)
 		c.AuthType = before
 	}
 	for i := range fields {
@@ -24,13 +29,13 @@ func mergeConnection(c connection, data map[string]any, p *problems) connection 
 			continue
 		}
 		f.reset(&c)
-		if data[f.name] != nil && !p.has("auth_type") {
-			p.add(f.name, "belongs to auth_type %s, and this connection's is %s; leave it out or change auth_type",
+		if data[f.name] != nil && !p.Has("auth_type") {
+			p.Add(f.name, "belongs to auth_type %s, and this connection's is %s; leave it out or change auth_type",
 				f.authType, c.AuthType)
 		}
 	}
-	if data["private_key_passphrase"] != nil && data["private_key"] == nil && !p.has("private_key_passphrase") {
-		p.add("private_key_passphrase", "opens a private_key given in the same write, and there is none; give both")
+	if data["private_key_passphrase"] != nil && data["private_key"] == nil && !p.Has("private_key_passphrase") {
+		p.Add("private_key_passphrase", "opens a private_key given in the same write, and there is none; give both")
 	}
 	return c
 }
@@ -52,8 +57,8 @@ func (f *field) merge(c *connection, data map[string]any) {
 		*place = raw.(bool)
 	case *int64:
 		*place = raw.(int64)
-	case *secret:
-		*place = newSecret(raw.(string))
+	case *secret.Text:
+		*place = secret.New(raw.(string))
 	}
 }
 
@@ -67,7 +72,7 @@ func (f *field) reset(c *connection) {
 		*place = *f.in(&initial).(*bool)
 	case *int64:
 		*place = *f.in(&initial).(*int64)
-	case *secret:
-		*place = *f.in(&initial).(*secret)
+	case *secret.Text:
+		*place = *f.in(&initial).(*secret.Text)
 	}
 }

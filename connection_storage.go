@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/hashicorp/vault/sdk/logical"
+	"github.com/s3conn/vault-plugin-s3conn/internal/secret"
 )
 
 const (
@@ -53,9 +54,9 @@ func loadConnection(ctx context.Context, storage logical.Storage, name string) (
 	return &connection{
 		revision:   stored.Revision,
 		settings:   stored.settings,
-		secretKey:  newSecret(stored.SecretKey),
-		privateKey: newSecret(stored.PrivateKey),
-		proxyURL:   newSecret(stored.ProxyURL),
+		secretKey:  secret.New(stored.SecretKey),
+		privateKey: secret.New(stored.PrivateKey),
+		proxyURL:   secret.New(stored.ProxyURL),
 	}, nil
 }
 
@@ -64,9 +65,9 @@ func saveConnection(ctx context.Context, storage logical.Storage, name string, c
 		Version:    connectionVersion,
 		Revision:   c.revision,
 		settings:   c.settings,
-		SecretKey:  c.secretKey.reveal(),
-		PrivateKey: c.privateKey.reveal(),
-		ProxyURL:   c.proxyURL.reveal(),
+		SecretKey:  c.secretKey.Reveal(),
+		PrivateKey: c.privateKey.Reveal(),
+		ProxyURL:   c.proxyURL.Reveal(),
 	})
 	if err != nil {
 		return fmt.Errorf("encoding connection %q: %w", name, err)

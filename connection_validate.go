@@ -9,6 +9,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws/arn"
 
+	"github.com/s3conn/vault-plugin-s3conn/internal/problem"
 	"github.com/s3conn/vault-plugin-s3conn/rolesanywhere"
 )
 
@@ -20,11 +21,11 @@ const (
 
 // validateConnection checks the whole connection at the given time, puts the certificate and key into the form in
 // which they are stored, and returns what the operator should be told although nothing is wrong.
-func validateConnection(c *connection, now time.Time, p *problems) (warnings []string) {
+func validateConnection(c *connection, now time.Time, p *problem.List) (warnings []string) {
 	checkRegion(p, c)
 	checkS3(p, c)
 	checkNetwork(p, c)
-	if p.has("auth_type") {
+	if p.Has("auth_type") {
 		return nil // which fields are required is not known
 	}
 	if !c.usesRolesAnywhere() {
@@ -37,17 +38,17 @@ func validateConnection(c *connection, now time.Time, p *problems) (warnings []s
 	return append(warnings, checkIdentity(p, c, now)...)
 }
 
-func checkAccessKeys(p *problems, c *connection) {
+func checkAccessKeys(p *problem.List, c *connection) {
 	for _, one := range []struct{ field, value, what string }{
 		{"access_key", c.AccessKey, "access key ID"},
-		{"secret_key", c.secretKey.reveal(), "secret access key"},
+		{"secret_key", c.secretKey.Reveal(), "secret access key"},
 	} {
 		switch {
-		case p.has(one.field):
+		case p.Has(one.field):
 		case one.value == "":
-			p.add(one.field, "is required for auth_type access_key; give the %s", one.what)
+			p.Add(one.field, "is required for auth_type access_key; give the %s", one.what)
 		case strings.ContainsFunc(one.value, func(r rune) bool { return unicode.IsSpace(r) || !unicode.IsPrint(r) }):
-			p.add(one.field, "has spaces or control characters inside; give the %s alone", one.what)
+			p.Add(one.field, "has spaces or control characters inside; give the %s alone", one.what)
 		}
 	}
 }
@@ -63,7 +64,7 @@ var (
 
 // checkARNs holds the three ARNs against their services and resources, and against each other: AWS answers a
 // mixture with a bare AccessDeniedException.
-func checkARNs(p *problems, c *connection) {
+func checkARNs(p *problem.List, c *connection) {
 	var partitions, accounts []arnPart
 	for _, want := range []struct {
 		field, value, service, example string
@@ -73,45 +74,45 @@ func checkARNs(p *problems, c *connection) {
 		{"role_arn", c.RoleARN, "iam", "arn:aws:iam::ACCOUNT:role/NAME", roleName},
 		{"trust_anchor_arn", c.TrustAnchorARN, "rolesanywhere", "arn:aws:rolesanywhere:REGION:ACCOUNT:trust-anchor/ID", trustID},
 	} {
-		if p.has(want.field) {
+		if p.Has(want.field) {
 			continue
 		}
 		if want.value == "" {
-			p.add(want.field, "is required for auth_type roles_anywhere; it looks like %s", want.example)
+			p.Add(want.field, "is required for auth_type roles_anywhere; it looks like %s", want.example)
 			continue
 		}
 		parsed, err := arn.Parse(want.value)
 		if err != nil {
-			p.add(want.field, "%s is not an ARN; it looks like %s", quoted(want.value), want.example)
+			p.Add(want.field, "%s is not an ARN; it looks like %s", problem.Quote(want.value), want.example)
 			continue
 		}
 		if parsed.Service != want.service || !want.resource.MatchString(parsed.Resource) {
-			p.add(want.field, "%s names another kind of resource; it looks like %s", quoted(want.value), want.example)
+			p.Add(want.field, "%s names another kind of resource; it looks like %s", problem.Quote(want.value), want.example)
 			continue
 		}
 		checkARNRegion(p, c, want.field, parsed)
 		if partitionFits(p, c, parsed.Partition) {
 			partitions = append(partitions, arnPart{want.field, parsed.Partition})
 		} else {
-			p.add(want.field, "is in partition %s, and region %s belongs to %q", quoted(parsed.Partition), quoted(c.region()),
+			p.Add(want.field, "is in partition %s, and region %s belongs to %q", problem.Quote(parsed.Partition), problem.Quote(c.region()),
 				rolesanywhere.Partition(c.region()))
 		}
 		if accountID.MatchString(parsed.AccountID) {
 			accounts = append(accounts, arnPart{want.field, parsed.AccountID})
 		} else {
-			p.add(want.field, "%s has no 12-digit account; it looks like %s", quoted(want.value), want.example)
+			p.Add(want.field, "%s has no 12-digit account; it looks like %s", problem.Quote(want.value), want.example)
 		}
 	}
 	checkSame(p, "partition", partitions)
 	checkSame(p, "account", accounts)
 }
 
-func checkARNRegion(p *problems, c *connection, field string, parsed arn.ARN) {
+func checkARNRegion(p *problem.List, c *connection, field string, parsed arn.ARN) {
 	switch {
 	case parsed.Service == "iam" && parsed.Region != "": // IAM is global
-		p.add(field, "has the region %s, which a role's ARN never has; leave it empty, as in arn:aws:iam::ACCOUNT:role/NAME", quoted(parsed.Region))
+		p.Add(field, "has the region %s, which a role's ARN never has; leave it empty, as in arn:aws:iam::ACCOUNT:role/NAME", problem.Quote(parsed.Region))
 	case parsed.Service != "iam" && parsed.Region != c.region():
-		p.add(field, "is in region %s, and the connection's is %s; both have to be the same", quoted(parsed.Region), quoted(c.region()))
+		p.Add(field, "is in region %s, and the connection's is %s; both have to be the same", problem.Quote(parsed.Region), problem.Quote(c.region()))
 	}
 }
 
@@ -119,7 +120,7 @@ func checkARNRegion(p *problems, c *connection, field string, parsed arn.ARN) {
 type arnPart struct{ field, value string }
 
 // checkSame names the parts that differ: the odd one where two agree, else those that are not as the first.
-func checkSame(p *problems, what string, parts []arnPart) {
+func checkSame(p *problem.List, what string, parts []arnPart) {
 	if len(parts) == 0 {
 		return
 	}
@@ -129,14 +130,14 @@ func checkSame(p *problems, what string, parts []arnPart) {
 	}
 	for _, one := range parts {
 		if one.value != usual.value {
-			p.add(one.field, "is in %s %s, and %s in %s; all three have to be in one %[1]s", what, quoted(one.value), usual.field, quoted(usual.value))
+			p.Add(one.field, "is in %s %s, and %s in %s; all three have to be in one %[1]s", what, problem.Quote(one.value), usual.field, problem.Quote(usual.value))
 		}
 	}
 }
 
 // partitionFits does not judge a custom region whose name says nothing of its partition, nor a region that is none.
-func partitionFits(p *problems, c *connection, partition string) bool {
-	if p.has("region") || p.has("custom_region") {
+func partitionFits(p *problem.List, c *connection, partition string) bool {
+	if p.Has("region") || p.Has("custom_region") {
 		return true // said already
 	}
 	known := rolesanywhere.Partition(c.region())
@@ -146,22 +147,22 @@ func partitionFits(p *problems, c *connection, partition string) bool {
 	return partition == known
 }
 
-func checkDuration(p *problems, c *connection) {
+func checkDuration(p *problem.List, c *connection) {
 	limit, hint := int64(maxDuration), "; extended_duration=true raises the ceiling to 43200 s"
 	if c.ExtendedDuration {
 		limit, hint = maxExtendedDuration, ""
 	}
-	if !p.has("duration") && (c.Duration < minDuration || c.Duration > limit) {
-		p.add("duration", "%d s is outside %d s to %d s%s", c.Duration, minDuration, limit, hint)
+	if !p.Has("duration") && (c.Duration < minDuration || c.Duration > limit) {
+		p.Add("duration", "%d s is outside %d s to %d s%s", c.Duration, minDuration, limit, hint)
 	}
 }
 
-func checkSessionName(p *problems, c *connection) (warnings []string) {
-	if p.has("session_name") {
+func checkSessionName(p *problem.List, c *connection) (warnings []string) {
+	if p.Has("session_name") {
 		return nil
 	}
 	if c.SessionName == "" {
-		p.add("session_name", "is required for auth_type roles_anywhere; give any text that tells in CloudTrail who uses the session")
+		p.Add("session_name", "is required for auth_type roles_anywhere; give any text that tells in CloudTrail who uses the session")
 		return nil
 	}
 	if !c.SendSessionName {
@@ -173,9 +174,9 @@ func checkSessionName(p *problems, c *connection) (warnings []string) {
 	return nil
 }
 
-func checkS3(p *problems, c *connection) {
+func checkS3(p *problem.List, c *connection) {
 	checkEndpoint(p, "s3_endpoint", c.S3Endpoint, c.S3AllowHTTP)
 	if c.S3Region != "" && !s3RegionRe.MatchString(c.S3Region) {
-		p.add("s3_region", "%s is not a region's name; use letters, digits, dots, underscores and dashes, at most 64", quoted(c.S3Region))
+		p.Add("s3_region", "%s is not a region's name; use letters, digits, dots, underscores and dashes, at most 64", problem.Quote(c.S3Region))
 	}
 }

@@ -3,13 +3,15 @@ package s3conn
 import (
 	"sync/atomic"
 	"time"
+
+	"github.com/s3conn/vault-plugin-s3conn/internal/secret"
 )
 
 // credentials are what a reader gets, for either way of authenticating.
 type credentials struct {
 	accessKey    string
-	secretKey    secret
-	sessionToken secret
+	secretKey    secret.Text
+	sessionToken secret.Text
 	expiration   time.Time // zero: they do not expire
 	arn          string    // the assumed role's session
 }
@@ -28,9 +30,9 @@ func (c *credentials) ttl(now time.Time) int64 { return int64(c.remaining(now) /
 func (c *credentials) response(conn *connection) map[string]any {
 	data := map[string]any{
 		"access_key":     c.accessKey,
-		"secret_key":     c.secretKey.reveal(),
-		"session_token":  c.sessionToken.reveal(),
-		"security_token": c.sessionToken.reveal(),
+		"secret_key":     c.secretKey.Reveal(),
+		"session_token":  c.sessionToken.Reveal(),
+		"security_token": c.sessionToken.Reveal(),
 		"region":         conn.s3Region(),
 		"auth_type":      conn.AuthType,
 	}
@@ -51,7 +53,7 @@ type perSession[T any] struct {
 }
 
 type madeFrom[T any] struct {
-	sessionToken secret // this very one, by address: each session has its own
+	sessionToken secret.Text // this very one, by address: each session has its own
 	value        T
 }
 

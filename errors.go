@@ -8,20 +8,21 @@ import (
 
 	"github.com/hashicorp/vault/sdk/framework"
 	"github.com/hashicorp/vault/sdk/logical"
+	"github.com/s3conn/vault-plugin-s3conn/internal/problem"
 )
 
 // missingError names a connection that is not there.
 type missingError struct{ name string }
 
 func (e *missingError) Error() string {
-	return fmt.Sprintf("there is no connection %s; \"vault list\" of config/ shows those there are", quoted(e.name))
+	return fmt.Sprintf("there is no connection %s; \"vault list\" of config/ shows those there are", problem.Quote(e.name))
 }
 
 // conflictError is a write that others overtook too often.
 type conflictError struct{ name string }
 
 func (e *conflictError) Error() string {
-	return fmt.Sprintf("writing connection %s: others changed it again and again meanwhile; what is stored is theirs; read it and write again", quoted(e.name))
+	return fmt.Sprintf("writing connection %s: others changed it again and again meanwhile; what is stored is theirs; read it and write again", problem.Quote(e.name))
 }
 
 // unsettledError is a read that could not be answered from one state of the settings.
@@ -58,7 +59,7 @@ func errorResponse(err error) (*logical.Response, error) {
 // statusOf knows the errors that are not this host's own trouble.
 func statusOf(err error) (status int, known bool) {
 	var (
-		invalid *invalidError
+		invalid *problem.Error
 		missing *missingError
 		refused *refusedError
 		failed  *upstreamError

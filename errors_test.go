@@ -15,6 +15,7 @@ import (
 	"github.com/hashicorp/vault/sdk/logical"
 	"github.com/hashicorp/vault/sdk/plugin/pb"
 
+	"github.com/s3conn/vault-plugin-s3conn/internal/problem"
 	"github.com/s3conn/vault-plugin-s3conn/rolesanywhere"
 )
 
@@ -26,15 +27,15 @@ func TestErrorResponse_KeepsItsStatusAndWordsOnTheWayToVault(t *testing.T) {
 	onTheWay := func(err error) error {
 		return upstream(opCreateSession, &url.Error{Op: "Post", URL: "https://service.example/sessions", Err: err})
 	}
-	wrongField := &problems{}
-	wrongField.add("duration", "is wrong")
+	wrongField := &problem.List{}
+	wrongField.Add("duration", "is wrong")
 
 	for name, test := range map[string]struct {
 		err    error
 		status int
 		says   []string
 	}{
-		"invalid field":       {wrongField.err("writing", "unchanged"), 400, []string{"duration: is wrong", "unchanged"}},
+		"invalid field":       {wrongField.Err("writing", "unchanged"), 400, []string{"duration: is wrong", "unchanged"}},
 		"missing connection":  {&missingError{"orders"}, 400, []string{`"orders"`}},
 		"two writers":         {&conflictError{"orders"}, 409, []string{`"orders"`}},
 		"refused for good":    {api(403, "AccessDeniedException", "Untrusted signing certificate"), 400, []string{"AccessDeniedException: Untrusted signing certificate", "HTTP 403", "req-1", "trust anchor"}},

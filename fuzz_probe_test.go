@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 	"unicode"
+
+	"github.com/s3conn/vault-plugin-s3conn/internal/secret"
 )
 
 // FuzzListBuckets has a store answer a test with anything: the result is no larger than the answer, and an error is short,
@@ -48,7 +50,7 @@ func FuzzListBuckets(f *testing.F) {
 	f.Cleanup(store.Close)
 	conn := newConnection()
 	conn.S3Endpoint = store.URL
-	creds := &credentials{accessKey: "AKIAEXAMPLE", secretKey: newSecret("CANARY-KEY"), sessionToken: newSecret("CANARY-TOKEN")}
+	creds := &credentials{accessKey: "AKIAEXAMPLE", secretKey: secret.New("CANARY-KEY"), sessionToken: secret.New("CANARY-TOKEN")}
 
 	fixed := regexp.MustCompile("^ListBuckets: (HTTP [0-9]+ without an S3 error in it; .*|" + regexp.QuoteMeta(errNotS3.Error()) +
 		"|the connection to [0-9.:]+ broke before it answered)$")

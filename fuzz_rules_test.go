@@ -10,6 +10,7 @@ import (
 	"unicode"
 
 	"github.com/hashicorp/vault/sdk/logical"
+	"github.com/s3conn/vault-plugin-s3conn/internal/problem"
 )
 
 // FuzzARNs holds any three ARNs and a custom region against each other. What is accepted is checked again without
@@ -40,10 +41,10 @@ func FuzzARNs(f *testing.F) {
 		conn := newConnection()
 		conn.AuthType, conn.CustomRegion = authRolesAnywhere, region
 		conn.ProfileARN, conn.RoleARN, conn.TrustAnchorARN = profileARN, roleARN, anchorARN
-		p := &problems{}
+		p := &problem.List{}
 		checkRegion(p, &conn)
 		checkARNs(p, &conn)
-		if err := p.err("checking", ""); err != nil {
+		if err := p.Err("checking", ""); err != nil {
 			// Nothing is quoted with more than a hundred bytes, and an escaped one takes up to ten.
 			if text := err.Error(); len(text) > 8000 || strings.ContainsFunc(text, func(r rune) bool { return r != '\n' && !unicode.IsPrint(r) }) {
 				t.Fatalf("the refusal is %d bytes long: %q", len(text), text)

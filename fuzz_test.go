@@ -142,8 +142,8 @@ func FuzzStoredConnection(f *testing.F) {
 			t.Fatalf("storing it again: %v", err)
 		}
 		again, err := loadConnection(t.Context(), storage, "x")
-		if err != nil || again.settings != conn.settings || again.secretKey.reveal() != conn.secretKey.reveal() ||
-			again.privateKey.reveal() != conn.privateKey.reveal() || again.proxyURL.reveal() != conn.proxyURL.reveal() {
+		if err != nil || again.settings != conn.settings || again.secretKey.Reveal() != conn.secretKey.Reveal() ||
+			again.privateKey.Reveal() != conn.privateKey.Reveal() || again.proxyURL.Reveal() != conn.proxyURL.Reveal() {
 			t.Fatalf("it came back as %+v (%v)", again, err)
 		}
 		for op, path := range map[logical.Operation]string{logical.ReadOperation: "config/x", logical.ListOperation: "config/"} {
@@ -177,7 +177,7 @@ func FuzzStoredSession(f *testing.F) {
 			return
 		}
 		left := s.remaining(testTime)
-		if s.accessKey == "" || s.secretKey.empty() || s.sessionToken.empty() || left < minRemaining || left > 24*time.Hour || !s.issued.Before(s.expiration) {
+		if s.accessKey == "" || s.secretKey.Empty() || s.sessionToken.Empty() || left < minRemaining || left > 24*time.Hour || !s.issued.Before(s.expiration) {
 			t.Fatalf("a session of %s was taken: %+v", left, s)
 		}
 		if !bytes.Contains(entry, []byte(live.conn.revision)) {

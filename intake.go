@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/hashicorp/vault/sdk/logical"
+	"github.com/s3conn/vault-plugin-s3conn/internal/problem"
 )
 
 // The framework checks types by itself, but its error quotes the value: a secret_key sent as an object would be
@@ -27,7 +28,7 @@ func takeIn(ctx context.Context, req *logical.Request) context.Context {
 		return ctx
 	}
 	data := maps.Clone(req.Data)
-	found := &problems{}
+	found := &problem.List{}
 	for _, f := range connectionFields() {
 		raw, given := data[f.name]
 		if !given {
@@ -35,7 +36,7 @@ func takeIn(ctx context.Context, req *logical.Request) context.Context {
 		}
 		value, why := f.decode(raw)
 		if why != "" {
-			found.add(f.name, "%s", why)
+			found.Add(f.name, "%s", why)
 			delete(data, f.name)
 			continue
 		}
@@ -44,7 +45,7 @@ func takeIn(ctx context.Context, req *logical.Request) context.Context {
 	if data["verify_connection"] != nil {
 		value, why := decodeFlag(data["verify_connection"])
 		if why != "" {
-			found.add("verify_connection", "%s", why)
+			found.Add("verify_connection", "%s", why)
 		}
 		data["verify_connection"] = value
 	}
@@ -52,12 +53,11 @@ func takeIn(ctx context.Context, req *logical.Request) context.Context {
 	return context.WithValue(ctx, intakeKey{}, found)
 }
 
-func intakeProblems(ctx context.Context) *problems {
-	p := &problems{}
-	if found, ok := ctx.Value(intakeKey{}).(*problems); ok {
-		p.list = slices.Clone(found.list)
+func intakeProblems(ctx context.Context) *problem.List {
+	if found, ok := ctx.Value(intakeKey{}).(*problem.List); ok {
+		return found.Clone()
 	}
-	return p
+	return &problem.List{}
 }
 
 // decode returns the field's value, or what is wrong with it in words that never quote it.
@@ -148,18 +148,18 @@ func kindOf(raw any) string {
 
 // refuseUnknown reports the request's fields that are not among the known ones: a misspelt field must not look
 // as if it had been obeyed.
-func refuseUnknown(p *problems, data map[string]any, known []string) {
+func refuseUnknown(p *problem.List, data map[string]any, known []string) {
 	const most = 10
 	unknown := slices.DeleteFunc(slices.Sorted(maps.Keys(data)), func(name string) bool { return slices.Contains(known, name) })
 	for i, name := range unknown {
 		if i == most {
-			p.add("...", "and %d more that do not exist", len(unknown)-most)
+			p.Add("...", "and %d more that do not exist", len(unknown)-most)
 			return
 		}
 		if near := nearest(name, known); near != "" {
-			p.add(quoted(name), "there is no such field; did you mean %s?", near)
+			p.Add(problem.Quote(name), "there is no such field; did you mean %s?", near)
 		} else {
-			p.add(quoted(name), "there is no such field; the fields are in the path's help (vault path-help)")
+			p.Add(problem.Quote(name), "there is no such field; the fields are in the path's help (vault path-help)")
 		}
 	}
 }

@@ -15,6 +15,8 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/s3conn/vault-plugin-s3conn/internal/problem"
+	"github.com/s3conn/vault-plugin-s3conn/internal/secret"
 	"github.com/s3conn/vault-plugin-s3conn/rolesanywhere"
 )
 
@@ -33,55 +35,55 @@ func (e *proxyError) Error() string {
 }
 
 // checkEndpoint accepts an address to which credentials or signed requests may be sent.
-func checkEndpoint(p *problems, field, endpoint string, allowHTTP bool) {
-	if endpoint == "" || p.has(field) {
+func checkEndpoint(p *problem.List, field, endpoint string, allowHTTP bool) {
+	if endpoint == "" || p.Has(field) {
 		return
 	}
 	u, err := url.Parse(endpoint)
 	switch {
 	case err != nil || u.Host == "" || u.Hostname() == "" || (u.Scheme != "https" && u.Scheme != "http"):
-		p.add(field, "is not an http(s) address; it looks like https://host:port") // unquoted: it may hold a password
+		p.Add(field, "is not an http(s) address; it looks like https://host:port") // unquoted: it may hold a password
 	case u.User != nil:
-		p.add(field, "holds a user name or password, which are never sent; leave them out")
+		p.Add(field, "holds a user name or password, which are never sent; leave them out")
 	case strings.ContainsAny(endpoint, "?#"):
-		p.add(field, "has a query or fragment; give the address alone") // unquoted: a presigned one is a credential
+		p.Add(field, "has a query or fragment; give the address alone") // unquoted: a presigned one is a credential
 	case u.Scheme == "http" && !isLoopback(u.Hostname()) && !allowHTTP:
 		hint := ""
 		if field == "s3_endpoint" {
 			hint = ", or s3_allow_http=true inside a private network"
 		}
-		p.add(field, "%s is plain http, which is accepted for loopback alone; use https%s", quoted(endpoint), hint)
+		p.Add(field, "%s is plain http, which is accepted for loopback alone; use https%s", problem.Quote(endpoint), hint)
 	default:
 		if address, err := netip.ParseAddr(u.Hostname()); err == nil && forbiddenAddress(address) {
-			p.add(field, "%s is a link-local or metadata address, to which this plugin makes no calls", quoted(endpoint))
+			p.Add(field, "%s is a link-local or metadata address, to which this plugin makes no calls", problem.Quote(endpoint))
 		}
 	}
 }
 
-func checkNetwork(p *problems, c *connection) {
+func checkNetwork(p *problem.List, c *connection) {
 	checkEndpoint(p, "rolesanywhere_endpoint", c.RolesAnywhereEndpoint, false)
-	if c.CACert != "" && !p.has("ca_cert") {
+	if c.CACert != "" && !p.Has("ca_cert") {
 		certificates, err := parseCertificates(c.CACert)
 		if err != nil {
-			p.add("ca_cert", "%v", err)
+			p.Add("ca_cert", "%v", err)
 		} else {
 			c.CACert = encodePEM(certificates)
 		}
 	}
-	if c.proxyURL.empty() || p.has("proxy_url") {
+	if c.proxyURL.Empty() || p.Has("proxy_url") {
 		return
 	}
-	u, err := url.Parse(c.proxyURL.reveal())
+	u, err := url.Parse(c.proxyURL.Reveal())
 	if err != nil || u.Hostname() == "" || !slices.Contains([]string{"http", "https", "socks5"}, u.Scheme) ||
-		strings.Trim(u.Path, "/") != "" || strings.ContainsAny(c.proxyURL.reveal(), "?#") {
-		p.add("proxy_url", "is not a proxy's address; it looks like http://host:port, https://host:port or socks5://host:port")
+		strings.Trim(u.Path, "/") != "" || strings.ContainsAny(c.proxyURL.Reveal(), "?#") {
+		p.Add("proxy_url", "is not a proxy's address; it looks like http://host:port, https://host:port or socks5://host:port")
 		return
 	}
 	if password, _ := u.User.Password(); password == redactedPassword || u.User.Username() == redactedPassword {
-		p.add("proxy_url", "has the stand-in for a password that a read shows; give the real password")
+		p.Add("proxy_url", "has the stand-in for a password that a read shows; give the real password")
 	}
 	if address, err := netip.ParseAddr(u.Hostname()); err == nil && forbiddenAddress(address) {
-		p.add("proxy_url", "names a link-local or metadata address, to which this plugin makes no calls")
+		p.Add("proxy_url", "names a link-local or metadata address, to which this plugin makes no calls")
 	}
 }
 
@@ -89,9 +91,9 @@ const redactedPassword = "xxxxx" // what url.URL.Redacted writes
 
 // shownProxy is the proxy's address as a read may show it.
 func (c *connection) shownProxy() string {
-	u, err := url.Parse(c.proxyURL.reveal())
+	u, err := url.Parse(c.proxyURL.Reveal())
 	if err != nil {
-		return redacted
+		return secret.Redacted
 	}
 	if _, hasPassword := u.User.Password(); u.User != nil && !hasPassword {
 		u.User = url.User(redactedPassword) // a user name alone may be a token
@@ -163,8 +165,8 @@ func (c *connection) newHTTPClient() (*http.Client, error) {
 		}
 	}
 	var proxy func(*http.Request) (*url.URL, error)
-	if !c.proxyURL.empty() {
-		u, err := url.Parse(c.proxyURL.reveal())
+	if !c.proxyURL.Empty() {
+		u, err := url.Parse(c.proxyURL.Reveal())
 		if err != nil {
 			return nil, errors.New("reading proxy_url: the stored address is not a URL; write it again")
 		}

@@ -17,6 +17,7 @@ import (
 
 	"github.com/hashicorp/vault/sdk/logical"
 
+	"github.com/s3conn/vault-plugin-s3conn/internal/secret"
 	"github.com/s3conn/vault-plugin-s3conn/rolesanywhere/rolesanywheretest"
 )
 
@@ -218,9 +219,9 @@ func TestShownProxy_HidesPasswordAndLoneUser(t *testing.T) {
 		"https://user:CANARY@proxy.example":     "https://user:xxxxx@proxy.example",
 		"socks5://CANARY@proxy.example:1080":    "socks5://xxxxx@proxy.example:1080",
 		"http://user:@proxy.example":            "http://user:xxxxx@proxy.example",
-		"http://user:CANARY@proxy.example\x00/": redacted,
+		"http://user:CANARY@proxy.example\x00/": secret.Redacted,
 	} {
-		c := &connection{proxyURL: newSecret(given)}
+		c := &connection{proxyURL: secret.New(given)}
 		if got := c.shownProxy(); got != want {
 			t.Errorf("%q is shown as %q, want %q", given, got, want)
 		}

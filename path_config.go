@@ -10,6 +10,7 @@ import (
 	"github.com/hashicorp/vault/sdk/framework"
 	"github.com/hashicorp/vault/sdk/helper/locksutil"
 	"github.com/hashicorp/vault/sdk/logical"
+	"github.com/s3conn/vault-plugin-s3conn/internal/problem"
 	"golang.org/x/sync/errgroup"
 )
 
@@ -214,15 +215,15 @@ func (b *backend) prepareConnection(ctx context.Context, req *logical.Request, n
 	if before != nil {
 		base, outcome = *before, "the stored connection is unchanged"
 	}
-	subject := "writing connection " + quoted(name)
+	subject := "writing connection " + problem.Quote(name)
 	p := intakeProblems(ctx)
 	if len(name) > limitName {
-		p.add("name", "is %d bytes long; at most %d are accepted", len(name), limitName)
+		p.Add("name", "is %d bytes long; at most %d are accepted", len(name), limitName)
 	}
 	refuseUnknown(p, req.Data, append(connectionFieldNames(), "name", "verify_connection"))
 	conn := mergeConnection(base, req.Data, p)
 	warnings := validateConnection(&conn, b.now(), p)
-	if err := p.err(subject, outcome); err != nil {
+	if err := p.Err(subject, outcome); err != nil {
 		return connection{}, nil, err
 	}
 	conn.revision = newRevision()

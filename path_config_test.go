@@ -68,7 +68,7 @@ func TestConfigWrite_PartialUpdateKeepsTheRest(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if conn.RoleARN != "arn:aws:iam::123456789012:role/path/other" || conn.Duration != 1800 || conn.privateKey.empty() || conn.Certificate == "" {
+		if conn.RoleARN != "arn:aws:iam::123456789012:role/path/other" || conn.Duration != 1800 || conn.privateKey.Empty() || conn.Certificate == "" {
 			t.Errorf("%s changed more than role_arn: %+v", op, conn.settings)
 		}
 	}

@@ -102,9 +102,9 @@ func newSDKCredentials(conn *connection, creds *credentials, expiration time.Tim
 	body := sdkCredentials{
 		Version:         1,
 		AccessKeyId:     creds.accessKey,
-		SecretAccessKey: creds.secretKey.reveal(),
-		Token:           creds.sessionToken.reveal(),
-		SessionToken:    creds.sessionToken.reveal(),
+		SecretAccessKey: creds.secretKey.Reveal(),
+		Token:           creds.sessionToken.Reveal(),
+		SessionToken:    creds.sessionToken.Reveal(),
 		Expiration:      expiration.UTC().Format(time.RFC3339),
 	}
 	if role, err := arn.Parse(conn.RoleARN); err == nil {

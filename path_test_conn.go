@@ -6,6 +6,7 @@ import (
 
 	"github.com/hashicorp/vault/sdk/framework"
 	"github.com/hashicorp/vault/sdk/logical"
+	"github.com/s3conn/vault-plugin-s3conn/internal/problem"
 )
 
 const (
@@ -76,7 +77,7 @@ func (b *backend) testSettings(ctx context.Context, req *logical.Request, _ *fra
 	refuseUnknown(p, req.Data, connectionFieldNames())
 	conn := mergeConnection(newConnection(), req.Data, p)
 	warnings := validateConnection(&conn, b.now(), p)
-	if err := p.err("testing settings", "nothing was called"); err != nil {
+	if err := p.Err("testing settings", "nothing was called"); err != nil {
 		return nil, err
 	}
 	return b.testResponse(ctx, &conn, warnings)
@@ -86,7 +87,7 @@ func (b *backend) testConnection(ctx context.Context, req *logical.Request, data
 	name := data.Get("name").(string)
 	p := intakeProblems(ctx)
 	refuseUnknown(p, req.Data, []string{"name"})
-	if err := p.err("testing connection "+quoted(name)+", which takes no fields (test without a name does)", "nothing was called"); err != nil {
+	if err := p.Err("testing connection "+problem.Quote(name)+", which takes no fields (test without a name does)", "nothing was called"); err != nil {
 		return nil, err
 	}
 	conn, err := loadConnection(ctx, req.Storage, name)

@@ -90,8 +90,8 @@ func newListBuckets(ctx context.Context, conn *connection, creds *credentials, n
 	request.Header.Set("X-Amz-Content-Sha256", payload)
 	err = v4.NewSigner().SignHTTP(ctx, aws.Credentials{
 		AccessKeyID:     creds.accessKey,
-		SecretAccessKey: creds.secretKey.reveal(),
-		SessionToken:    creds.sessionToken.reveal(),
+		SecretAccessKey: creds.secretKey.Reveal(),
+		SessionToken:    creds.sessionToken.Reveal(),
 	}, request, payload, "s3", conn.s3Region(), now, func(o *v4.SignerOptions) { o.DisableURIPathEscaping = true })
 	if err != nil {
 		return nil, errors.New("signing ListBuckets is not possible with these credentials")

@@ -3,6 +3,8 @@ package s3conn
 import (
 	"net/http"
 	"testing"
+
+	"github.com/s3conn/vault-plugin-s3conn/internal/secret"
 )
 
 func TestS3Endpoint_FollowsThePartition(t *testing.T) {
@@ -20,7 +22,7 @@ func TestS3Endpoint_FollowsThePartition(t *testing.T) {
 
 func TestListBuckets_IsSignedWithTheSessionsToken(t *testing.T) {
 	t.Parallel()
-	creds := &credentials{accessKey: "ASIAEXAMPLE", secretKey: newSecret("secret"), sessionToken: newSecret("token")}
+	creds := &credentials{accessKey: "ASIAEXAMPLE", secretKey: secret.New("secret"), sessionToken: secret.New("token")}
 	for _, base := range []string{"https://store.example:9000", "https://store.example:9000/"} {
 		conn := &connection{settings: settings{S3Endpoint: base, S3Region: "garage"}}
 		request, err := newListBuckets(t.Context(), conn, creds, testTime)

@@ -4,6 +4,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/s3conn/vault-plugin-s3conn/internal/problem"
 )
 
 const defaultRegion = "us-east-1"
@@ -39,18 +41,18 @@ func awsRegions() []string {
 // customRegion is also what keeps a region safe to place in a host name.
 var customRegion = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
 
-func checkRegion(p *problems, c *connection) {
+func checkRegion(p *problem.List, c *connection) {
 	if c.CustomRegion != "" && !customRegion.MatchString(c.CustomRegion) {
-		p.add("custom_region", "%s is not a region's name; use lower-case letters, digits and dashes, at most 63",
-			quoted(c.CustomRegion))
+		p.Add("custom_region", "%s is not a region's name; use lower-case letters, digits and dashes, at most 63",
+			problem.Quote(c.CustomRegion))
 	}
 	if slices.Contains(awsRegions(), c.Region) {
 		return
 	}
 	if lower := strings.ToLower(c.Region); slices.Contains(awsRegions(), lower) {
-		p.add("region", "%s is not one of AWS's regions; they are in lower case: %q", quoted(c.Region), lower)
+		p.Add("region", "%s is not one of AWS's regions; they are in lower case: %q", problem.Quote(c.Region), lower)
 		return
 	}
-	p.add("region", "%s is not one of AWS's regions, such as %q; one that is not in this plugin's list goes into custom_region",
-		quoted(c.Region), defaultRegion)
+	p.Add("region", "%s is not one of AWS's regions, such as %q; one that is not in this plugin's list goes into custom_region",
+		problem.Quote(c.Region), defaultRegion)
 }

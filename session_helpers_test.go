@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/hashicorp/vault/sdk/logical"
+	"github.com/s3conn/vault-plugin-s3conn/internal/secret"
 )
 
 // bubbleOffset moves a synctest bubble's clock, which starts in 2000, to testTime.
@@ -64,8 +65,8 @@ func (s *service) createSession(ctx context.Context, conn *connection) (session,
 	now := bubbleNow()
 	return session{issued: now, credentials: credentials{
 		accessKey:    fmt.Sprintf("ASIA%d", n),
-		secretKey:    newSecret(fmt.Sprintf("secret-%d", n)),
-		sessionToken: newSecret(fmt.Sprintf("token-%d-%s", n, conn.RoleARN)),
+		secretKey:    secret.New(fmt.Sprintf("secret-%d", n)),
+		sessionToken: secret.New(fmt.Sprintf("token-%d-%s", n, conn.RoleARN)),
 		expiration:   now.Add(lifetime),
 		arn:          conn.RoleARN,
 	}}, nil

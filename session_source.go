@@ -8,6 +8,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 
+	"github.com/s3conn/vault-plugin-s3conn/internal/secret"
 	"github.com/s3conn/vault-plugin-s3conn/rolesanywhere"
 )
 
@@ -68,8 +69,8 @@ func newSession(out *rolesanywhere.CreateSessionOutput, now time.Time) (session,
 	s := session{
 		credentials: credentials{
 			accessKey:    out.Credentials.AccessKeyID,
-			secretKey:    newSecret(out.Credentials.SecretAccessKey),
-			sessionToken: newSecret(out.Credentials.SessionToken),
+			secretKey:    secret.New(out.Credentials.SecretAccessKey),
+			sessionToken: secret.New(out.Credentials.SessionToken),
 			expiration:   out.Credentials.Expires,
 			arn:          out.AssumedRoleARN,
 		},

@@ -33,8 +33,8 @@ func TestRolesAnywhereSource_BuysOneSession(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !s.expiration.Equal(testTime.Add(30*time.Minute)) || !s.issued.Equal(testTime) || s.accessKey == "" || s.secretKey.empty() ||
-		s.sessionToken.empty() || !strings.Contains(s.arn, ":assumed-role/app/orders-api") {
+	if !s.expiration.Equal(testTime.Add(30*time.Minute)) || !s.issued.Equal(testTime) || s.accessKey == "" || s.secretKey.Empty() ||
+		s.sessionToken.Empty() || !strings.Contains(s.arn, ":assumed-role/app/orders-api") {
 		t.Errorf("the session is %+v", s)
 	}
 	got := l.aws.Requests()

@@ -6,6 +6,7 @@ import (
 
 	"github.com/hashicorp/vault/sdk/helper/locksutil"
 	"github.com/hashicorp/vault/sdk/logical"
+	"github.com/s3conn/vault-plugin-s3conn/internal/secret"
 )
 
 const (
@@ -56,14 +57,14 @@ func (l *liveConnection) loadSession(ctx context.Context, storage logical.Storag
 	s := session{
 		credentials: credentials{
 			accessKey:    stored.AccessKey,
-			secretKey:    newSecret(stored.SecretKey),
-			sessionToken: newSecret(stored.SessionToken),
+			secretKey:    secret.New(stored.SecretKey),
+			sessionToken: secret.New(stored.SessionToken),
 			expiration:   stored.Expiration,
 			arn:          stored.ARN,
 		},
 		issued: stored.Issued,
 	}
-	whole := s.accessKey != "" && !s.secretKey.empty() && !s.sessionToken.empty() && s.issued.Before(s.expiration) &&
+	whole := s.accessKey != "" && !s.secretKey.Empty() && !s.sessionToken.Empty() && s.issued.Before(s.expiration) &&
 		s.expiration.Sub(s.issued) <= maxLifetime
 	if !whole || stored.Revision != l.conn.revision || !s.live(l.backend.now()) {
 		return session{}, false
@@ -89,8 +90,8 @@ func (l *liveConnection) saveSession(ctx context.Context, storage logical.Storag
 		Version:      sessionVersion,
 		Revision:     l.conn.revision,
 		AccessKey:    s.accessKey,
-		SecretKey:    s.secretKey.reveal(),
-		SessionToken: s.sessionToken.reveal(),
+		SecretKey:    s.secretKey.Reveal(),
+		SessionToken: s.sessionToken.Reveal(),
 		ARN:          s.arn,
 		Issued:       s.issued,
 		Expiration:   s.expiration,

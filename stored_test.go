@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/hashicorp/vault/sdk/logical"
+	"github.com/s3conn/vault-plugin-s3conn/internal/secret"
 )
 
 // fullConnection has every field set to something of its own, so that a golden entry shows them all.
@@ -22,7 +23,7 @@ func fullConnection() connection {
 			Duration: 1200, ExtendedDuration: true, Certificate: "certificate", RolesAnywhereEndpoint: "https://ra", GenerateLease: true,
 			S3Endpoint: "https://s3", S3Region: "s3region", S3PathStyle: true, S3AllowHTTP: true, CACert: "ca",
 		},
-		secretKey: newSecret("secret"), privateKey: newSecret("key"), proxyURL: newSecret("http://proxy"),
+		secretKey: secret.New("secret"), privateKey: secret.New("key"), proxyURL: secret.New("http://proxy"),
 	}
 }
 
@@ -78,8 +79,8 @@ func TestStoredConnection_Version1IsReadWhole(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := fullConnection()
-	if got.settings != want.settings || got.revision != want.revision || got.secretKey.reveal() != "secret" ||
-		got.privateKey.reveal() != "key" || got.proxyURL.reveal() != "http://proxy" {
+	if got.settings != want.settings || got.revision != want.revision || got.secretKey.Reveal() != "secret" ||
+		got.privateKey.Reveal() != "key" || got.proxyURL.Reveal() != "http://proxy" {
 		t.Errorf("read %+v, want %+v", got.settings, want.settings)
 	}
 }
@@ -139,7 +140,7 @@ func TestStoredConnection_DamagedOneIsToldAndCanBeDeleted(t *testing.T) {
 
 func fullSession() session {
 	return session{issued: testTime, credentials: credentials{
-		accessKey: "ASIA", secretKey: newSecret("secret"), sessionToken: newSecret("token"), arn: "arn", expiration: testTime.Add(time.Hour),
+		accessKey: "ASIA", secretKey: secret.New("secret"), sessionToken: secret.New("token"), arn: "arn", expiration: testTime.Add(time.Hour),
 	}}
 }
 
@@ -166,7 +167,7 @@ func TestStoredSession_Version1IsReadWhole(t *testing.T) {
 	put(t, storage, "session/x", "session-v1.json")
 	got, found := storedLive(t, storage).loadSession(t.Context(), storage)
 	want := fullSession()
-	if !found || got.accessKey != want.accessKey || got.secretKey.reveal() != "secret" || got.sessionToken.reveal() != "token" ||
+	if !found || got.accessKey != want.accessKey || got.secretKey.Reveal() != "secret" || got.sessionToken.Reveal() != "token" ||
 		got.arn != want.arn || !got.expiration.Equal(want.expiration) || !got.issued.Equal(want.issued) {
 		t.Errorf("read %v, %+v", found, got)
 	}

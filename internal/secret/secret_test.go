@@ -1,4 +1,4 @@
-package s3conn
+package secret
 
 import (
 	"bytes"
@@ -15,22 +15,19 @@ import (
 func TestSecret_NoWayOfPrintingShowsIt(t *testing.T) {
 	t.Parallel()
 	const canary = "CANARY-7f3a"
-	s := newSecret(canary)
+	s := New(canary)
 	holder := struct {
-		Key     secret
-		Pointer *secret
-		inside  secret
-		nested  struct{ key secret }
-	}{s, &s, s, struct{ key secret }{s}}
-	conn := connection{secretKey: s, privateKey: s, proxyURL: s, passphrase: s}
-	sold := session{credentials: credentials{secretKey: s, sessionToken: s}}
-	live := &liveConnection{conn: &conn, session: sold}
+		Key     Text
+		Pointer *Text
+		inside  Text
+		nested  struct{ key Text }
+	}{s, &s, s, struct{ key Text }{s}}
 
 	var printed bytes.Buffer
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d", "%T"} {
 		fmt.Fprintf(&printed, verb+"\n", s)
 		fmt.Fprintf(&printed, verb+"\n", &s)
-		for _, one := range []any{holder, conn, &conn, sold, live, []session{sold}, map[string]credentials{"a": sold.credentials}} {
+		for _, one := range []any{holder, &holder, []Text{s}, map[string]Text{"a": s}} {
 			fmt.Fprintf(&printed, verb+"\n", one)
 		}
 	}
@@ -54,7 +51,7 @@ func TestSecret_NoWayOfPrintingShowsIt(t *testing.T) {
 			t.Errorf("a printing path shows the secret:\n%s", printed.String())
 		}
 	}
-	if s.reveal() != canary {
-		t.Errorf("reveal() = %q, want the secret itself", s.reveal())
+	if s.Reveal() != canary {
+		t.Errorf("Reveal() = %q, want the secret itself", s.Reveal())
 	}
 }

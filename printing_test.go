@@ -1,0 +1,32 @@
+package s3conn
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/s3conn/vault-plugin-s3conn/internal/secret"
+)
+
+func TestConnectionAndSession_NoWayOfPrintingShowsASecret(t *testing.T) {
+	t.Parallel()
+	const canary = "CANARY-7f3a"
+	s := secret.New(canary)
+	conn := connection{secretKey: s, privateKey: s, proxyURL: s, passphrase: s}
+	obtained := session{credentials: credentials{secretKey: s, sessionToken: s}}
+	live := &liveConnection{conn: &conn, session: obtained}
+
+	var printed bytes.Buffer
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d", "%T"} {
+		for _, one := range []any{conn, &conn, obtained, live, []session{obtained},
+			map[string]credentials{"a": obtained.credentials}} {
+			fmt.Fprintf(&printed, verb+"\n", one)
+		}
+	}
+	for _, form := range []string{canary, fmt.Sprintf("%x", canary), fmt.Sprintf("%X", canary)} {
+		if strings.Contains(printed.String(), form) {
+			t.Errorf("printed %q:\n%s", form, printed.String())
+		}
+	}
+}
