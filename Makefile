@@ -41,7 +41,7 @@ test: ## run every test of every module, against real Vault and MinIO servers to
 
 .PHONY: unit
 unit: ## run the unit tests: no servers, nothing to build first
-	@scripts/test .
+	@scripts/test --without-servers
 
 .PHONY: acceptance
 acceptance: ## run the tests against real Vault and MinIO servers
@@ -58,7 +58,8 @@ audit: ## check the dependencies of every module (VULNCHECK=1 asks the vulnerabi
 .PHONY: bench
 bench: ## measure reads against the least that a plugin can do, on a real Vault, then run Go's benchmarks (Linux, 5 minutes)
 	@vault=$$(scripts/build-server vault); cd bench; VAULT_BIN=$$vault go run . $(BENCHFLAGS)
-	@go test -run='^$$' -bench=. -benchmem -count=$(BENCHCOUNT) . ./rolesanywhere
+	@go test -run='^$$' -bench=. -benchmem -count=$(BENCHCOUNT) .
+	@go -C rolesanywhere test -run='^$$' -bench=. -benchmem -count=$(BENCHCOUNT) .
 
 .PHONY: fuzz
 fuzz: ## run each fuzz target for FUZZTIME (10s)

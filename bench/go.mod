@@ -8,6 +8,7 @@ require (
 	github.com/hashicorp/vault/api v1.23.0
 	github.com/hashicorp/vault/sdk v0.25.1
 	github.com/s3conn/vault-plugin-s3conn v0.0.0-00010101000000-000000000000
+	github.com/s3conn/vault-plugin-s3conn/rolesanywhere v0.0.0-00010101000000-000000000000
 )
 
 require (
@@ -112,4 +113,7 @@ require (
 	gopkg.in/yaml.v3 v3.0.1 // indirect
 )
 
-replace github.com/s3conn/vault-plugin-s3conn => ../
+replace (
+	github.com/s3conn/vault-plugin-s3conn => ../
+	github.com/s3conn/vault-plugin-s3conn/rolesanywhere => ../rolesanywhere
+)

@@ -2,15 +2,13 @@ module github.com/s3conn/vault-plugin-s3conn/scripts/demo
 
 go 1.26.0
 
-replace github.com/s3conn/vault-plugin-s3conn => ../../
-
 require (
 	github.com/aws/aws-sdk-go-v2 v1.47.7
 	github.com/aws/aws-sdk-go-v2/credentials v1.20.15
 	github.com/aws/aws-sdk-go-v2/service/s3 v1.114.8
 	github.com/aws/smithy-go v1.28.8
 	github.com/rclone/gofakes3 v0.0.12
-	github.com/s3conn/vault-plugin-s3conn v0.0.0-00010101000000-000000000000
+	github.com/s3conn/vault-plugin-s3conn/rolesanywhere v0.0.0-00010101000000-000000000000
 )
 
 require (
@@ -22,8 +20,12 @@ require (
 	github.com/aws/aws-sdk-go-v2/service/internal/checksum v1.11.11 // indirect
 	github.com/aws/aws-sdk-go-v2/service/internal/presigned-url v1.14.10 // indirect
 	github.com/aws/aws-sdk-go-v2/service/internal/s3shared v1.20.10 // indirect
+	github.com/davecgh/go-spew v1.1.2-0.20180830191138-d8f796af33cc // indirect
 	github.com/minio/xxml v0.0.3 // indirect
+	github.com/pmezard/go-difflib v1.0.1-0.20181226105442-5d4384ee4fb2 // indirect
 	github.com/ryszard/goskiplist v0.0.0-20150312221310-2dfbae5fcf46 // indirect
 	github.com/shabbyrobe/gocovmerge v0.0.0-20230507112040-c3350d9342df // indirect
 	golang.org/x/tools v0.40.0 // indirect
 )
+
+replace github.com/s3conn/vault-plugin-s3conn/rolesanywhere => ../../rolesanywhere
