@@ -1,7 +1,6 @@
 package s3conn
 
 import (
-	"bytes"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/rsa"
@@ -14,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/s3conn/vault-plugin-s3conn/internal/network"
 	"github.com/s3conn/vault-plugin-s3conn/internal/problem"
 	"github.com/s3conn/vault-plugin-s3conn/internal/secret"
 	"github.com/s3conn/vault-plugin-s3conn/rolesanywhere"
@@ -60,17 +60,8 @@ func checkCertificate(p *problem.List, c *connection) []*x509.Certificate {
 		p.Add("certificate", "%v", err)
 		return nil
 	}
-	c.Certificate = encodePEM(certificates)
+	c.Certificate = network.EncodeCertificates(certificates)
 	return certificates
-}
-
-// encodePEM writes certificates without the text and headers that may stand around them.
-func encodePEM(certificates []*x509.Certificate) string {
-	var plain bytes.Buffer
-	for _, one := range certificates {
-		_ = pem.Encode(&plain, &pem.Block{Type: "CERTIFICATE", Bytes: one.Raw}) // a Buffer never fails
-	}
-	return plain.String()
 }
 
 func checkPrivateKey(p *problem.List, c *connection) crypto.Signer {
@@ -117,7 +108,7 @@ type certificateEnd struct {
 }
 
 func (c *connection) certificateEnd() certificateEnd {
-	certificates, err := parseCertificates(c.Certificate)
+	certificates, err := network.ParseCertificates(c.Certificate)
 	if err != nil {
 		return certificateEnd{} // buying a session will say what is wrong
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws/arn"
 
+	"github.com/s3conn/vault-plugin-s3conn/internal/network"
 	"github.com/s3conn/vault-plugin-s3conn/internal/problem"
 	"github.com/s3conn/vault-plugin-s3conn/rolesanywhere"
 )
@@ -175,7 +176,8 @@ func checkSessionName(p *problem.List, c *connection) (warnings []string) {
 }
 
 func checkS3(p *problem.List, c *connection) {
-	checkEndpoint(p, "s3_endpoint", c.S3Endpoint, c.S3AllowHTTP)
+	checkEndpoint(p, "s3_endpoint", c.S3Endpoint, network.PlainHTTP{Allowed: c.S3AllowHTTP,
+		Hint: ", or s3_allow_http=true inside a private network"})
 	if c.S3Region != "" && !s3RegionRe.MatchString(c.S3Region) {
 		p.Add("s3_region", "%s is not a region's name; use letters, digits, dots, underscores and dashes, at most 64", problem.Quote(c.S3Region))
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/hashicorp/vault/sdk/logical"
 	"github.com/hashicorp/vault/sdk/plugin/pb"
 
+	"github.com/s3conn/vault-plugin-s3conn/internal/network"
 	"github.com/s3conn/vault-plugin-s3conn/internal/problem"
 	"github.com/s3conn/vault-plugin-s3conn/rolesanywhere"
 )
@@ -51,7 +52,7 @@ func TestErrorResponse_KeepsItsStatusAndWordsOnTheWayToVault(t *testing.T) {
 		"connection refused":  {onTheWay(&net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}), 502, []string{"service.example refused"}},
 		"no such host":        {onTheWay(&net.OpError{Op: "dial", Err: &net.DNSError{IsNotFound: true, Name: "CANARY"}}), 502, []string{"does not resolve"}},
 		"untrusted CA":        {onTheWay(x509.UnknownAuthorityError{}), 502, []string{"ca_cert"}},
-		"forbidden address":   {onTheWay(&net.OpError{Op: "dial", Err: errForbiddenAddress}), 400, []string{"link-local"}},
+		"forbidden address":   {onTheWay(&net.OpError{Op: "dial", Err: network.ErrForbiddenAddress}), 400, []string{"link-local"}},
 		"broken connection":   {onTheWay(errors.New("CANARY")), 502, []string{"broke"}},
 		"invalid response":    {upstream(opCreateSession, fmt.Errorf("%w: no credentials", rolesanywhere.ErrInvalidResponse)), 502, []string{"no credentials"}},
 		"S3 refuses":          {upstream(opListBuckets, &s3Error{status: 403, Code: "InvalidAccessKeyId", Message: "no such key", RequestID: "s3-req"}), 400, []string{"ListBuckets: InvalidAccessKeyId: no such key", "HTTP 403", "s3-req", "does not know"}},

@@ -1,23 +1,18 @@
 package s3conn
 
 import (
-	"context"
 	"crypto/tls"
 	"encoding/pem"
-	"errors"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"net/netip"
-	"net/url"
 	"strings"
 	"sync"
 	"testing"
 
 	"github.com/hashicorp/vault/sdk/logical"
 
-	"github.com/s3conn/vault-plugin-s3conn/internal/secret"
 	"github.com/s3conn/vault-plugin-s3conn/rolesanywhere/rolesanywheretest"
 )
 
@@ -108,8 +103,9 @@ func TestNetwork_FollowsNoRedirect(t *testing.T) {
 	}
 }
 
-// tunnels is a small proxy that opens tunnels for one user and counts them.
+// tunnels is a small proxy that opens tunnels to one place for one user, whatever host they are for, and counts them.
 type tunnels struct {
+	to       string
 	t        *testing.T
 	mu       sync.Mutex
 	asked    int
@@ -124,7 +120,7 @@ func (p *tunnels) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusProxyAuthRequired)
 		return
 	}
-	target, err := net.Dial("tcp", r.Host)
+	target, err := net.Dial("tcp", p.to)
 	if err != nil {
 		w.WriteHeader(http.StatusBadGateway)
 		return
@@ -151,11 +147,11 @@ func TestNetwork_GoesThroughProxyURL(t *testing.T) {
 	t.Parallel()
 	m := newMount(t)
 	store, ca := tlsStore(t, func(*tls.Config) {})
-	proxy := &tunnels{t: t, accepted: "Basic dXNlcjpDQU5BUlk="} // user:CANARY
+	proxy := &tunnels{t: t, to: store.Listener.Addr().String(), accepted: "Basic dXNlcjpDQU5BUlk="} // user:CANARY
 	server := httptest.NewServer(proxy)
 	t.Cleanup(server.Close)
 	through := func(user string) map[string]any {
-		return keys(store.URL, with("ca_cert", ca), with("proxy_url", strings.Replace(server.URL, "http://", "http://"+user, 1)))
+		return keys("https://example.com", with("ca_cert", ca), with("proxy_url", strings.Replace(server.URL, "http://", "http://"+user, 1)))
 	}
 	m.must(logical.UpdateOperation, "test", through("user:CANARY@"))
 	if proxy.count() != 1 {
@@ -169,22 +165,6 @@ func TestNetwork_GoesThroughProxyURL(t *testing.T) {
 	}
 }
 
-func TestDial_RefusesForbiddenAddressesAfterResolution(t *testing.T) {
-	t.Parallel()
-	for _, address := range []string{"169.254.169.254:80", "169.254.170.2:80", "0.0.0.0:80", "[::ffff:169.254.169.254]:80", "168.63.129.16:80", "224.0.0.1:80"} {
-		conn, err := guardedDialer{}.dial(t.Context(), "tcp", address)
-		if conn != nil || !errors.Is(err, errForbiddenAddress) {
-			t.Errorf("dialling %s: %v, want %v", address, err, errForbiddenAddress)
-		}
-	}
-	server := newStore(t)
-	conn, err := guardedDialer{}.dial(t.Context(), "tcp", server.Listener.Addr().String())
-	if err != nil {
-		t.Fatalf("dialling loopback: %v", err)
-	}
-	conn.Close()
-}
-
 // Validation sees the address alone; a name may resolve to anything, at any time.
 func TestNetwork_ForbiddenAddressIsTheOperatorsToMend(t *testing.T) {
 	t.Parallel()
@@ -194,55 +174,5 @@ func TestNetwork_ForbiddenAddressIsTheOperatorsToMend(t *testing.T) {
 	_, err := l.probe(t.Context(), conn)
 	if resp, err := errorResponse(err); err != nil || !resp.IsError() || !strings.Contains(resp.Error().Error(), "link-local or metadata address") {
 		t.Errorf("answered with %+v, %v", resp, err)
-	}
-}
-
-func TestForbiddenAddress_Table(t *testing.T) {
-	t.Parallel()
-	for address, forbidden := range map[string]bool{
-		"169.254.169.254": true, "169.254.0.1": true, "::ffff:169.254.169.254": true, "fe80::1": true, "fe80::1%eth0": true,
-		"fd00:ec2::254": true, "fd00:ec2::254%eth0": true, "fd00:ec2::23": true, "168.63.129.16": true, "0.0.0.0": true, "::": true,
-		"224.0.0.1": true, "ff02::1": true, "fd20:ce::254": true, "100.100.100.200": true, "192.0.0.192": true,
-		"64:ff9b::a9fe:a9fe": true, "64:ff9b::808:808": false,
-		"127.0.0.1": false, "::1": false, "10.0.0.1": false, "192.168.1.1": false, "52.94.133.131": false, "fd00:ec2::253": false, "168.63.129.17": false,
-	} {
-		if got := forbiddenAddress(netip.MustParseAddr(address)); got != forbidden {
-			t.Errorf("forbiddenAddress(%s) = %v", address, got)
-		}
-	}
-}
-
-func TestShownProxy_HidesPasswordAndLoneUser(t *testing.T) {
-	t.Parallel()
-	for given, want := range map[string]string{
-		"http://proxy.example:3128":             "http://proxy.example:3128",
-		"https://user:CANARY@proxy.example":     "https://user:xxxxx@proxy.example",
-		"socks5://CANARY@proxy.example:1080":    "socks5://xxxxx@proxy.example:1080",
-		"http://user:@proxy.example":            "http://user:xxxxx@proxy.example",
-		"http://user:CANARY@proxy.example\x00/": secret.Redacted,
-	} {
-		c := &connection{proxyURL: secret.New(given)}
-		if got := c.shownProxy(); got != want {
-			t.Errorf("%q is shown as %q, want %q", given, got, want)
-		}
-	}
-}
-
-func TestNewHTTPClient_BoundsEveryWait(t *testing.T) {
-	t.Parallel()
-	c := newConnection()
-	client, err := c.newHTTPClient()
-	if err != nil {
-		t.Fatal(err)
-	}
-	transport := client.Transport.(*http.Transport)
-	if transport.TLSHandshakeTimeout <= 0 || transport.ResponseHeaderTimeout <= 0 || transport.IdleConnTimeout <= 0 ||
-		transport.MaxResponseHeaderBytes <= 0 || transport.TLSClientConfig.MinVersion != tls.VersionTLS12 {
-		t.Errorf("the transport is %+v", transport)
-	}
-	refuse := transport.OnProxyConnectResponse
-	var refusal *proxyError
-	if err := refuse(context.Background(), &url.URL{}, nil, &http.Response{StatusCode: 503}); !errors.As(err, &refusal) || refusal.status != 503 {
-		t.Errorf("a proxy's 503 is %v", err)
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"syscall"
 	"unicode"
 
+	"github.com/s3conn/vault-plugin-s3conn/internal/network"
 	"github.com/s3conn/vault-plugin-s3conn/rolesanywhere"
 )
 
@@ -130,7 +131,7 @@ func describeFailure(err error) (status int, text string) {
 		timeout   net.Error
 		request   *url.Error
 		way       *net.OpError
-		refusal   *proxyError
+		refusal   *network.ProxyError
 	)
 	where := "the service"
 	if errors.As(err, &request) {
@@ -151,10 +152,10 @@ func describeFailure(err error) (status int, text string) {
 		return http.StatusBadRequest, errNotS3.Error()
 	case errors.As(err, &refusal):
 		return http.StatusBadRequest, refusal.Error()
-	case errors.Is(err, errForbiddenAddress):
-		return http.StatusBadRequest, errForbiddenAddress.Error()
-	case errors.Is(err, errNotLocal):
-		return http.StatusBadRequest, errNotLocal.Error()
+	case errors.Is(err, network.ErrForbiddenAddress):
+		return http.StatusBadRequest, network.ErrForbiddenAddress.Error()
+	case errors.Is(err, network.ErrNotLocal):
+		return http.StatusBadRequest, network.ErrNotLocal.Error()
 	case errors.As(err, &dns) && !dns.IsTimeout:
 		return tryLater, "the host name of " + where + " does not resolve; check the connection's addresses and this host's DNS"
 	case errors.As(err, &authority):

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"unicode/utf8"
 
+	"github.com/s3conn/vault-plugin-s3conn/internal/network"
 	"github.com/s3conn/vault-plugin-s3conn/rolesanywhere"
 )
 
@@ -48,15 +49,15 @@ func TestUpstream_FailureOnTheWayIsAFixedPhrase(t *testing.T) {
 		"verification":    {&tls.CertificateVerificationError{Err: errors.New("CANARY")}, 502, "is not valid for it"},
 		"authority":       {&tls.CertificateVerificationError{Err: x509.UnknownAuthorityError{}}, 502, "its CA goes into ca_cert"},
 		"proxy out":       {&net.OpError{Op: "proxyconnect", Err: errors.New("CANARY")}, 502, "the proxy broke"},
-		"proxy refuses":   {&proxyError{407}, 400, "the proxy refused the connection (HTTP 407); check proxy_url"},
+		"proxy refuses":   {&network.ProxyError{Status: 407}, 400, "the proxy refused the connection (HTTP 407); check proxy_url"},
 		"DNS times out":   {dial(&net.DNSError{IsTimeout: true, Name: "CANARY"}), 504, "did not answer within 10s"},
 		"no such host":    {dial(&net.DNSError{IsNotFound: true, Name: "CANARY"}), 502, "does not resolve"},
 		"dial times out":  {dial(context.DeadlineExceeded), 504, "s3.example:9000 did not answer within 10s"},
 		"given up":        {context.Canceled, 503, "given up before it was answered"},
 		"not S3":          {errNotS3, 400, "not S3's list of buckets"},
 		"anything else":   {errors.New("CANARY"), 502, "the connection to s3.example:9000 broke before it answered"},
-		"metadata by DNS": {dial(errForbiddenAddress), 400, "link-local or metadata address"},
-		"not localhost":   {dial(errNotLocal), 400, "localhost resolves to an address of another host"},
+		"metadata by DNS": {dial(network.ErrForbiddenAddress), 400, "link-local or metadata address"},
+		"not localhost":   {dial(network.ErrNotLocal), 400, "localhost resolves to an address of another host"},
 	} {
 		err := upstream(opListBuckets, &url.Error{Op: "Get", URL: "https://s3.example:9000/?CANARY", Err: test.cause})
 		var failed *upstreamError
