@@ -11,6 +11,8 @@ import (
 	"github.com/hashicorp/vault/sdk/framework"
 	"github.com/hashicorp/vault/sdk/helper/locksutil"
 	"github.com/hashicorp/vault/sdk/logical"
+
+	"github.com/s3conn/vault-plugin-s3conn/internal/field"
 )
 
 // Version is what the plugin reports to Vault. A version given to "vault plugin register" has to equal it.
@@ -39,6 +41,7 @@ type backend struct {
 	locks      []*locksutil.LockEntry // by connection name: held while its stored entries are compared and replaced
 
 	nameOnly map[string]*framework.FieldSchema // the schema of paths that take a name and nothing else
+	rows     map[*framework.Path][]field.Row   // how requests to a path are decoded; see takes
 
 	ctx    context.Context // ends when Vault unloads the mount
 	cancel context.CancelFunc
@@ -63,6 +66,7 @@ func newFactory(now func() time.Time, budget *budget) logical.Factory {
 func newBackend(now func() time.Time, source sessionSource) *backend {
 	b := &backend{now: now, source: source, testSource: source, live: newLiveConnections(), locks: locksutil.CreateLocks()}
 	b.ctx, b.cancel = context.WithCancel(context.Background())
+	b.rows = map[*framework.Path][]field.Row{}
 	b.nameOnly = map[string]*framework.FieldSchema{"name": connectionNameSchema()}
 	b.Backend = &framework.Backend{
 		Help:           strings.TrimSpace(backendHelp),
@@ -91,7 +95,7 @@ func (b *backend) invalidate(_ context.Context, key string) {
 	}
 }
 
-// HandleRequest decodes the request's fields in our own words before the framework sees them, and turns a panic
+// HandleRequest decodes the request's fields with errors that quote no secret before the framework sees them, and turns a panic
 // into an error: Vault replays a request that killed the plugin, which would kill it again, with all its mounts.
 func (b *backend) HandleRequest(ctx context.Context, req *logical.Request) (resp *logical.Response, err error) {
 	defer func() {
@@ -102,7 +106,7 @@ func (b *backend) HandleRequest(ctx context.Context, req *logical.Request) (resp
 	if resp, err, served := b.serveLive(ctx, req); served {
 		return resp, err
 	}
-	return b.Backend.HandleRequest(takeIn(ctx, req), req)
+	return b.Backend.HandleRequest(b.decodeRequest(ctx, req), req)
 }
 
 // serveLive answers reads of connections that are in use. The framework asks Vault for its replication state at every
@@ -141,7 +145,7 @@ func (b *backend) HandleExistenceCheck(ctx context.Context, req *logical.Request
 			found, exists, err = false, false, b.panicked(recovered, req)
 		}
 	}()
-	return b.Backend.HandleExistenceCheck(takeIn(ctx, req), req)
+	return b.Backend.HandleExistenceCheck(b.decodeRequest(ctx, req), req)
 }
 
 // panicked logs where it happened. The recovered value is left out: it may quote what was being handled.

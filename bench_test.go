@@ -9,6 +9,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/vault/sdk/logical"
+	"github.com/s3conn/vault-plugin-s3conn/internal/connection"
 	"github.com/s3conn/vault-plugin-s3conn/internal/problem"
 	"github.com/s3conn/vault-plugin-s3conn/internal/secret"
 )
@@ -62,7 +63,7 @@ func newBenchMount(b *testing.B) *benchMount {
 }
 
 // createSession sells what AWS would, in its sizes; each session has strings of its own, as one that was parsed has.
-func (m *benchMount) createSession(context.Context, *connection) (session, error) {
+func (m *benchMount) createSession(context.Context, *connection.Connection) (session, error) {
 	n := m.calls.Add(1)
 	return session{issued: testTime, credentials: credentials{
 		accessKey:    fmt.Sprintf("ASIA%016d", n),
@@ -142,7 +143,7 @@ func BenchmarkReadParallel(b *testing.B) {
 // BenchmarkResponse is the part of a read that makes the answer from a session.
 func BenchmarkResponse(b *testing.B) {
 	m := newBenchMount(b)
-	conn := newConnection()
+	conn := connection.New()
 	s, _ := m.createSession(b.Context(), &conn)
 	b.Run("creds", func(b *testing.B) {
 		b.ReportAllocs()
@@ -165,8 +166,8 @@ func BenchmarkConfig(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
 			p := &problem.List{}
-			conn := mergeConnection(newConnection(), fields, p)
-			validateConnection(&conn, testTime, p)
+			conn := connection.Merge(connection.New(), fields, p)
+			conn.Validate(testTime, p)
 			if err := p.Err("benchmark", ""); err != nil {
 				b.Fatal(err)
 			}

@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"github.com/aws/aws-sdk-go-v2/aws/arn"
+	"github.com/s3conn/vault-plugin-s3conn/internal/connection"
 	"golang.org/x/time/rate"
 )
 
@@ -30,8 +31,8 @@ type turns struct{ calls, tests *rate.Limiter }
 func newBudget() *budget { return &budget{accounts: map[string]*turns{}} }
 
 // of returns the turns of the connection's account and region.
-func (b *budget) of(conn *connection) *turns {
-	key := conn.region()
+func (b *budget) of(conn *connection.Connection) *turns {
+	key := conn.AWSRegion()
 	if role, err := arn.Parse(conn.RoleARN); err == nil {
 		key = role.AccountID + "/" + key
 	}
@@ -66,9 +67,9 @@ type queue interface {
 	Wait(ctx context.Context) error
 }
 
-func (b *budget) forReads(conn *connection) queue { return b.of(conn).calls }
+func (b *budget) forReads(conn *connection.Connection) queue { return b.of(conn).calls }
 
-func (b *budget) forTests(conn *connection) queue { return testQueue{b.of(conn)} }
+func (b *budget) forTests(conn *connection.Connection) queue { return testQueue{b.of(conn)} }
 
 // testQueue takes the turns that are kept for tests first, and when all of the others are taken.
 type testQueue struct{ *turns }

@@ -7,12 +7,14 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/s3conn/vault-plugin-s3conn/internal/connection"
 )
 
 // budgeted lets the service be called as a real one is: in turn.
 func (m *mount) budgeted(aws *service) {
 	budget := newBudget()
-	m.source = func(ctx context.Context, conn *connection) (session, error) {
+	m.source = func(ctx context.Context, conn *connection.Connection) (session, error) {
 		if err := budget.forReads(conn).Wait(ctx); err != nil {
 			return session{}, upstream(opCreateSession, err)
 		}
@@ -93,8 +95,8 @@ func TestBudget_TenThousandColdConnectionsWakeByThemselves(t *testing.T) {
 func TestBudget_IsPerAccountAndRegion(t *testing.T) {
 	t.Parallel()
 	b := newBudget()
-	conn := func(account, region string) *connection {
-		return &connection{settings: settings{RoleARN: "arn:aws:iam::" + account + ":role/x", Region: region}}
+	conn := func(account, region string) *connection.Connection {
+		return &connection.Connection{Settings: connection.Settings{RoleARN: "arn:aws:iam::" + account + ":role/x", Region: region}}
 	}
 	one := b.of(conn("111111111111", "us-east-1"))
 	if b.of(conn("111111111111", "us-east-1")) != one {
@@ -108,8 +110,8 @@ func TestBudget_IsPerAccountAndRegion(t *testing.T) {
 func TestBudget_ForgetsAccountsThatHaveTheirWholeBudget(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBudget()
-		conn := func(i int) *connection {
-			return &connection{settings: settings{RoleARN: fmt.Sprintf("arn:aws:iam::%012d:role/x", i), Region: "us-east-1"}}
+		conn := func(i int) *connection.Connection {
+			return &connection.Connection{Settings: connection.Settings{RoleARN: fmt.Sprintf("arn:aws:iam::%012d:role/x", i), Region: "us-east-1"}}
 		}
 		busy := b.of(conn(0))
 		for i := range 3 * maxAccounts {
@@ -130,7 +132,7 @@ func TestBudget_ForgetsAccountsThatHaveTheirWholeBudget(t *testing.T) {
 func TestBudget_TestsHaveATurnWhileOthersUseUpEverything(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBudget()
-		conn := &connection{settings: settings{RoleARN: "arn:aws:iam::111111111111:role/x", Region: "us-east-1"}}
+		conn := &connection.Connection{Settings: connection.Settings{RoleARN: "arn:aws:iam::111111111111:role/x", Region: "us-east-1"}}
 		var mu sync.Mutex
 		var readers sync.WaitGroup
 		var calls []time.Time
@@ -167,7 +169,7 @@ func TestBudget_TestsHaveATurnWhileOthersUseUpEverything(t *testing.T) {
 func TestBudget_ManyTestsUseTheOthersTurnsToo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBudget()
-		conn := &connection{settings: settings{RoleARN: "arn:aws:iam::111111111111:role/x", Region: "us-east-1"}}
+		conn := &connection.Connection{Settings: connection.Settings{RoleARN: "arn:aws:iam::111111111111:role/x", Region: "us-east-1"}}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 		start := time.Now()

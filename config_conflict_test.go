@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/hashicorp/vault/sdk/logical"
+	"github.com/s3conn/vault-plugin-s3conn/internal/connection"
 	"github.com/s3conn/vault-plugin-s3conn/internal/secret"
 )
 
@@ -17,8 +18,8 @@ func overtake(m *mount, name string, times int) {
 			return
 		}
 		times--
-		other := newConnection()
-		other.revision, other.AccessKey, other.secretKey, other.S3Region = newRevision(), "AKIAOTHER", secret.New("other"), "theirs"
+		other := connection.New()
+		other.Revision, other.AccessKey, other.SecretKey, other.S3Region = connection.NewRevision(), "AKIAOTHER", secret.New("other"), "theirs"
 		if err := saveConnection(m.t.Context(), m.storage, name, &other); err != nil {
 			m.t.Error(err)
 		}

@@ -9,6 +9,7 @@ import (
 	"github.com/hashicorp/vault/sdk/logical"
 	"github.com/youmark/pkcs8"
 
+	"github.com/s3conn/vault-plugin-s3conn/internal/connection"
 	"github.com/s3conn/vault-plugin-s3conn/internal/problem"
 	"github.com/s3conn/vault-plugin-s3conn/rolesanywhere/rolesanywheretest"
 )
@@ -54,10 +55,10 @@ func privateKeyOf(m *mount) string {
 	if err != nil || conn == nil {
 		m.t.Fatalf("loading the connection: %v", err)
 	}
-	if !conn.passphrase.Empty() {
+	if !conn.Passphrase.Empty() {
 		m.t.Error("a passphrase came out of storage")
 	}
-	return conn.privateKey.Reveal()
+	return conn.PrivateKey.Reveal()
 }
 
 func TestConfigWrite_RefusesIdentitiesThatTheServiceRefuses(t *testing.T) {
@@ -165,11 +166,11 @@ func TestConfigWrite_PassphraseOpensTheKeyAndIsForgotten(t *testing.T) {
 	if privateKeyOf(m) != string(issued.PrivateKeyPEM) {
 		t.Error("the opened key is not stored")
 	}
-	conn := newConnection()
+	conn := connection.New()
 	p := &problem.List{}
-	conn = mergeConnection(conn, map[string]any{"auth_type": authRolesAnywhere, "private_key": key, "private_key_passphrase": passphrase}, p)
-	validateConnection(&conn, testTime, p)
-	if !conn.passphrase.Empty() {
+	conn = connection.Merge(conn, map[string]any{"auth_type": connection.AuthRolesAnywhere, "private_key": key, "private_key_passphrase": passphrase}, p)
+	conn.Validate(testTime, p)
+	if !conn.Passphrase.Empty() {
 		t.Error("the passphrase is kept after validation")
 	}
 	assertRefused(t, m.refused(logical.PatchOperation, "config/orders", with("private_key_passphrase", "CANARY")), "private_key_passphrase: ", "same write")
@@ -232,8 +233,8 @@ func TestProbeResponse_CertificateEndsWithItsChain(t *testing.T) {
 		t.Fatal(err)
 	}
 	issued := issue(t, intermediate, rolesanywheretest.IssueOptions{NotBefore: testTime.Add(-time.Hour)})
-	conn := newConnection()
-	conn.AuthType, conn.Certificate = authRolesAnywhere, string(issued.CertificatePEM)
+	conn := connection.New()
+	conn.AuthType, conn.Certificate = connection.AuthRolesAnywhere, string(issued.CertificatePEM)
 	result := &probeResult{credentials: credentials{expiration: testTime.Add(time.Hour)}}
 	got := result.response(&conn, testTime)
 	if got["certificate_not_after"] != soon.Format(time.RFC3339) || got["certificate_ttl"] != int64(10*24*3600) {

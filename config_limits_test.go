@@ -6,25 +6,27 @@ import (
 	"testing"
 
 	"github.com/hashicorp/vault/sdk/logical"
+	"github.com/s3conn/vault-plugin-s3conn/internal/connection"
+	"github.com/s3conn/vault-plugin-s3conn/internal/field"
 )
 
 func TestConfigWrite_BoundsEveryText(t *testing.T) {
 	t.Parallel()
 	limits := map[string]int{"certificate": 65536, "private_key": 65536, "ca_cert": 65536}
-	for _, f := range connectionFields() {
-		if _, flag := f.in(&connection{}).(*bool); flag {
+	for _, f := range connection.Table().Rows() {
+		if f.Type == field.Bool {
 			continue
 		}
-		limit := limits[f.name]
+		limit := limits[f.Name]
 		if limit == 0 {
 			limit = 2048
 		}
 		fields := accessKeyFields()
-		if f.authType == authRolesAnywhere {
+		if f.BelongsTo == connection.AuthRolesAnywhere {
 			fields = rolesAnywhereFields(t)
 		}
 		write := func(length int) string {
-			fields[f.name] = strings.Repeat("7", length)
+			fields[f.Name] = strings.Repeat("7", length)
 			resp, err := newMount(t).do(t.Context(), logical.UpdateOperation, "config/x", fields)
 			if err != nil {
 				t.Fatal(err)
@@ -34,13 +36,13 @@ func TestConfigWrite_BoundsEveryText(t *testing.T) {
 			}
 			return resp.Error().Error()
 		}
-		if f.name == "duration" { // a number; what is longer than any is refused as no number
+		if f.Name == "duration" { // a number; what is longer than any is refused as no number
 			assertRefused(t, write(limit+1), "duration: ", "positive number of seconds")
 			continue
 		}
-		assertRefused(t, write(limit+1), f.name+": ", fmt.Sprintf("is %d bytes long; at most %d are accepted", limit+1, limit))
+		assertRefused(t, write(limit+1), f.Name+": ", fmt.Sprintf("is %d bytes long; at most %d are accepted", limit+1, limit))
 		if text := write(limit); strings.Contains(text, "bytes long") {
-			t.Errorf("%s of %d bytes is refused for its length: %s", f.name, limit, text)
+			t.Errorf("%s of %d bytes is refused for its length: %s", f.Name, limit, text)
 		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/hashicorp/vault/sdk/logical"
+	"github.com/s3conn/vault-plugin-s3conn/internal/connection"
 )
 
 // severalWrong has how many things are wrong with the bad writes that have more than one.
@@ -128,7 +129,7 @@ func TestConfigWrite_RefusesBadInputAndChangesNothing(t *testing.T) {
 			}
 
 			m.write("x", accessKeyFields())
-			if bad.fields["auth_type"] == authRolesAnywhere {
+			if bad.fields["auth_type"] == connection.AuthRolesAnywhere {
 				m.write("x", rolesAnywhereFields(t))
 			}
 			before := m.stored("x")

@@ -4,6 +4,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/s3conn/vault-plugin-s3conn/internal/connection"
 	"github.com/s3conn/vault-plugin-s3conn/internal/secret"
 )
 
@@ -27,13 +28,13 @@ func (c *credentials) remaining(now time.Time) time.Duration {
 func (c *credentials) ttl(now time.Time) int64 { return int64(c.remaining(now) / time.Second) }
 
 // response is what creds/NAME returns, but for the ttl of credentials that expire.
-func (c *credentials) response(conn *connection) map[string]any {
+func (c *credentials) response(conn *connection.Connection) map[string]any {
 	data := map[string]any{
 		"access_key":     c.accessKey,
 		"secret_key":     c.secretKey.Reveal(),
 		"session_token":  c.sessionToken.Reveal(),
 		"security_token": c.sessionToken.Reveal(),
-		"region":         conn.s3Region(),
+		"region":         conn.SigningRegion(),
 		"auth_type":      conn.AuthType,
 	}
 	if c.expires() {

@@ -11,6 +11,7 @@ import (
 	"time"
 	"unicode"
 
+	"github.com/s3conn/vault-plugin-s3conn/internal/connection"
 	"github.com/s3conn/vault-plugin-s3conn/internal/secret"
 )
 
@@ -48,7 +49,7 @@ func FuzzListBuckets(f *testing.F) {
 		_, _ = w.Write(now.body)
 	}))
 	f.Cleanup(store.Close)
-	conn := newConnection()
+	conn := connection.New()
 	conn.S3Endpoint = store.URL
 	creds := &credentials{accessKey: "AKIAEXAMPLE", secretKey: secret.New("CANARY-KEY"), sessionToken: secret.New("CANARY-TOKEN")}
 

@@ -135,15 +135,15 @@ func FuzzStoredConnection(f *testing.F) {
 			}
 			return
 		}
-		if conn == nil || conn.revision == "" {
+		if conn == nil || conn.Revision == "" {
 			t.Fatalf("read %+v", conn)
 		}
 		if err := saveConnection(t.Context(), storage, "x", conn); err != nil {
 			t.Fatalf("storing it again: %v", err)
 		}
 		again, err := loadConnection(t.Context(), storage, "x")
-		if err != nil || again.settings != conn.settings || again.secretKey.Reveal() != conn.secretKey.Reveal() ||
-			again.privateKey.Reveal() != conn.privateKey.Reveal() || again.proxyURL.Reveal() != conn.proxyURL.Reveal() {
+		if err != nil || again.Settings != conn.Settings || again.SecretKey.Reveal() != conn.SecretKey.Reveal() ||
+			again.PrivateKey.Reveal() != conn.PrivateKey.Reveal() || again.ProxyURL.Reveal() != conn.ProxyURL.Reveal() {
 			t.Fatalf("it came back as %+v (%v)", again, err)
 		}
 		for op, path := range map[logical.Operation]string{logical.ReadOperation: "config/x", logical.ListOperation: "config/"} {
@@ -180,7 +180,7 @@ func FuzzStoredSession(f *testing.F) {
 		if s.accessKey == "" || s.secretKey.Empty() || s.sessionToken.Empty() || left < minRemaining || left > 24*time.Hour || !s.issued.Before(s.expiration) {
 			t.Fatalf("a session of %s was taken: %+v", left, s)
 		}
-		if !bytes.Contains(entry, []byte(live.conn.revision)) {
+		if !bytes.Contains(entry, []byte(live.conn.Revision)) {
 			t.Fatalf("a session of another configuration was taken: %s", entry)
 		}
 	})

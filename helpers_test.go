@@ -15,6 +15,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/vault/sdk/helper/testhelpers/schema"
 	"github.com/hashicorp/vault/sdk/logical"
+	"github.com/s3conn/vault-plugin-s3conn/internal/connection"
 )
 
 // testTime is when the certificates in rolesanywhere/testdata are valid.
@@ -188,7 +189,7 @@ func accessKeyFields(changes ...map[string]any) map[string]any {
 func rolesAnywhereFields(t testing.TB, changes ...map[string]any) map[string]any {
 	t.Helper()
 	return changed(map[string]any{
-		"auth_type":        authRolesAnywhere,
+		"auth_type":        connection.AuthRolesAnywhere,
 		"profile_arn":      fmt.Sprintf("arn:aws:rolesanywhere:us-east-1:%s:profile/%s", testAccount, testUUID),
 		"role_arn":         fmt.Sprintf("arn:aws:iam::%s:role/app", testAccount),
 		"trust_anchor_arn": fmt.Sprintf("arn:aws:rolesanywhere:us-east-1:%s:trust-anchor/%s", testAccount, testUUID),

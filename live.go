@@ -8,6 +8,7 @@ import (
 
 	"github.com/hashicorp/vault/sdk/helper/locksutil"
 	"github.com/hashicorp/vault/sdk/logical"
+	"github.com/s3conn/vault-plugin-s3conn/internal/connection"
 )
 
 // liveConnection is a connection in use: its settings, read once, and its session. A change of the settings drops
@@ -15,9 +16,9 @@ import (
 type liveConnection struct {
 	backend *backend
 	name    string
-	conn    *connection // never changes
+	conn    *connection.Connection // never changes
 	// certificateEnd is zero for access keys.
-	certificateEnd certificateEnd
+	certificateEnd connection.CertificateEnd
 
 	ctx    context.Context // ends when the connection is dropped or the backend closed
 	cancel context.CancelFunc
@@ -112,8 +113,8 @@ func (b *backend) liveConnection(ctx context.Context, storage logical.Storage, n
 			return nil, &missingError{name}
 		}
 		fresh := &liveConnection{backend: b, name: name, conn: conn}
-		if conn.usesRolesAnywhere() {
-			fresh.certificateEnd = conn.certificateEnd()
+		if conn.UsesRolesAnywhere() {
+			fresh.certificateEnd = conn.CertificateEnd()
 		}
 		fresh.ctx, fresh.cancel = context.WithCancel(b.ctx)
 		kept := b.live.keep(fresh, drops)
@@ -136,8 +137,8 @@ func (b *backend) credentialsFor(ctx context.Context, storage logical.Storage, n
 		if err != nil {
 			return nil, credentials{}, err
 		}
-		if !live.conn.usesRolesAnywhere() {
-			return live, credentials{accessKey: live.conn.AccessKey, secretKey: live.conn.secretKey}, nil
+		if !live.conn.UsesRolesAnywhere() {
+			return live, credentials{accessKey: live.conn.AccessKey, secretKey: live.conn.SecretKey}, nil
 		}
 		s, err := live.currentSession(ctx, storage, want, &reader)
 		if err == nil {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/hashicorp/vault/sdk/logical"
 
+	"github.com/s3conn/vault-plugin-s3conn/internal/network"
 	"github.com/s3conn/vault-plugin-s3conn/rolesanywhere/rolesanywheretest"
 )
 
@@ -88,7 +89,7 @@ func TestNetwork_FollowsNoRedirect(t *testing.T) {
 			t.Errorf("CreateSession's redirect with %d passed the test: %+v", status, resp)
 		}
 	}
-	client, err := l.connection(l.keyFields()).newHTTPClient()
+	client, err := network.NewClient(l.connection(l.keyFields()).Network())
 	if err != nil {
 		t.Fatal(err)
 	}

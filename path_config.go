@@ -10,6 +10,8 @@ import (
 	"github.com/hashicorp/vault/sdk/framework"
 	"github.com/hashicorp/vault/sdk/helper/locksutil"
 	"github.com/hashicorp/vault/sdk/logical"
+	"github.com/s3conn/vault-plugin-s3conn/internal/connection"
+	"github.com/s3conn/vault-plugin-s3conn/internal/field"
 	"github.com/s3conn/vault-plugin-s3conn/internal/problem"
 	"golang.org/x/sync/errgroup"
 )
@@ -45,11 +47,8 @@ what the certificate says. Deleting a connection leaves its leases, which can st
 )
 
 func (b *backend) configPaths() []*framework.Path {
-	nameField := map[string]*framework.FieldSchema{"name": connectionNameSchema()}
-	writeFields := connectionSchema(nameField)
-	writeFields["verify_connection"] = &framework.FieldSchema{Type: framework.TypeBool, Default: false,
-		Description:  "Test the connection first and store it only if the test passes. Not stored itself.",
-		DisplayAttrs: &framework.DisplayAttributes{Group: "Test"}}
+	shown := schemaOf(connection.Table().Shown())
+	shown["name"] = connectionNameSchema()
 	noContent := map[int][]framework.Response{http.StatusNoContent: {{Description: "Done."}}}
 	stored := map[int][]framework.Response{
 		http.StatusNoContent: {{Description: "Stored."}},
@@ -71,17 +70,17 @@ func (b *backend) configPaths() []*framework.Path {
 						}}}}},
 			},
 		},
-		{
+		b.takes(connection.Table().Rows(), &framework.Path{
 			Pattern:         "config/" + framework.GenericNameRegex("name"),
 			DisplayAttrs:    displayAttrs("connection"),
 			HelpSynopsis:    configSynopsis,
 			HelpDescription: configDescription,
-			Fields:          writeFields,
+			Fields:          b.nameOnly,
 			ExistenceCheck:  b.connectionExists,
 			Operations: map[logical.Operation]framework.OperationHandler{
 				logical.ReadOperation: &framework.PathOperation{Callback: b.answer(b.readConnection),
 					Summary:   "Read a connection without its secrets.",
-					Responses: map[int][]framework.Response{http.StatusOK: {{Description: "The connection.", Fields: connectionResponseSchema()}}}},
+					Responses: map[int][]framework.Response{http.StatusOK: {{Description: "The connection.", Fields: shown}}}},
 				logical.CreateOperation: &framework.PathOperation{Callback: b.answer(b.writeConnection),
 					Summary: "Create a connection.", Responses: stored,
 					ForwardPerformanceStandby: true, ForwardPerformanceSecondary: true},
@@ -95,7 +94,7 @@ func (b *backend) configPaths() []*framework.Path {
 					Summary: "Delete a connection and its session.", Responses: noContent,
 					ForwardPerformanceStandby: true, ForwardPerformanceSecondary: true},
 			},
-		},
+		}),
 	}
 }
 
@@ -152,7 +151,7 @@ func (b *backend) listConnections(ctx context.Context, req *logical.Request, _ *
 // listed is what a list shows of a connection beside its name; nil when it was deleted meanwhile.
 func (b *backend) listed(ctx context.Context, storage logical.Storage, name string) (any, error) {
 	conn, err := loadConnection(ctx, storage, name)
-	var unreadable *unreadableError
+	var unreadable *connection.UnreadableError
 	switch {
 	case errors.As(err, &unreadable): // one damaged entry must not hide the others
 		b.Logger().Warn("listing connections", "connection", name, "error", err)
@@ -160,7 +159,7 @@ func (b *backend) listed(ctx context.Context, storage logical.Storage, name stri
 	case conn == nil || err != nil:
 		return nil, err
 	default:
-		return map[string]any{"auth_type": conn.AuthType, "region": conn.region()}, nil
+		return map[string]any{"auth_type": conn.AuthType, "region": conn.AWSRegion()}, nil
 	}
 }
 
@@ -170,7 +169,7 @@ func (b *backend) readConnection(ctx context.Context, req *logical.Request, data
 	if conn == nil || err != nil {
 		return nil, err
 	}
-	shown, warnings, err := conn.shown(b.now())
+	shown, warnings, err := conn.Show(b.now())
 	if err != nil {
 		return nil, err
 	}
@@ -210,35 +209,35 @@ func (b *backend) writeConnection(ctx context.Context, req *logical.Request, dat
 
 // prepareConnection merges, validates and, where asked to, tests what is to be stored. It holds no lock: a test
 // waits for the network.
-func (b *backend) prepareConnection(ctx context.Context, req *logical.Request, name string, before *connection, verifyUntil time.Time) (connection, []string, error) {
-	base, outcome := newConnection(), "nothing was stored"
+func (b *backend) prepareConnection(ctx context.Context, req *logical.Request, name string, before *connection.Connection, verifyUntil time.Time) (connection.Connection, []string, error) {
+	base, outcome := connection.New(), "nothing was stored"
 	if before != nil {
 		base, outcome = *before, "the stored connection is unchanged"
 	}
 	subject := "writing connection " + problem.Quote(name)
-	p := intakeProblems(ctx)
-	if len(name) > limitName {
-		p.Add("name", "is %d bytes long; at most %d are accepted", len(name), limitName)
+	p := requestProblems(ctx)
+	if len(name) > maxNameLength {
+		p.Add("name", "is %d bytes long; at most %d are accepted", len(name), maxNameLength)
 	}
-	refuseUnknown(p, req.Data, append(connectionFieldNames(), "name", "verify_connection"))
-	conn := mergeConnection(base, req.Data, p)
-	warnings := validateConnection(&conn, b.now(), p)
+	field.RefuseUnknown(p, req.Data, append(field.Names(connection.Table().Rows()), "name"))
+	conn := connection.Merge(base, req.Data, p)
+	warnings := conn.Validate(b.now(), p)
 	if err := p.Err(subject, outcome); err != nil {
-		return connection{}, nil, err
+		return connection.Connection{}, nil, err
 	}
-	conn.revision = newRevision()
-	if verify, _ := req.Data["verify_connection"].(bool); verify {
+	conn.Revision = connection.NewRevision()
+	if verify, _ := req.Data[connection.VerifyField].(bool); verify {
 		ctx, cancel := context.WithDeadline(ctx, verifyUntil)
 		defer cancel()
 		if _, err := b.probe(ctx, &conn); err != nil {
-			return connection{}, nil, fmt.Errorf("%s: testing it first: %w; %s", subject, err, outcome)
+			return connection.Connection{}, nil, fmt.Errorf("%s: testing it first: %w; %s", subject, err, outcome)
 		}
 	}
 	return conn, warnings, nil
 }
 
 // replaceConnection stores the connection if what is stored is still what it was made from.
-func (b *backend) replaceConnection(ctx context.Context, storage logical.Storage, name string, before, conn *connection) (bool, error) {
+func (b *backend) replaceConnection(ctx context.Context, storage logical.Storage, name string, before, conn *connection.Connection) (bool, error) {
 	lock := locksutil.LockForKey(b.locks, name)
 	lock.Lock()
 	defer lock.Unlock()
@@ -246,7 +245,7 @@ func (b *backend) replaceConnection(ctx context.Context, storage logical.Storage
 	if err != nil {
 		return false, err
 	}
-	if (now == nil) != (before == nil) || now != nil && now.revision != before.revision {
+	if (now == nil) != (before == nil) || now != nil && now.Revision != before.Revision {
 		return false, nil
 	}
 	defer b.forget(ctx, storage, name)

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/hashicorp/vault/sdk/logical"
+	"github.com/s3conn/vault-plugin-s3conn/internal/connection"
 )
 
 func TestConfigRead_ShowsFieldsAndNoSecrets(t *testing.T) {
@@ -68,8 +69,8 @@ func TestConfigWrite_PartialUpdateKeepsTheRest(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if conn.RoleARN != "arn:aws:iam::123456789012:role/path/other" || conn.Duration != 1800 || conn.privateKey.Empty() || conn.Certificate == "" {
-			t.Errorf("%s changed more than role_arn: %+v", op, conn.settings)
+		if conn.RoleARN != "arn:aws:iam::123456789012:role/path/other" || conn.Duration != 1800 || conn.PrivateKey.Empty() || conn.Certificate == "" {
+			t.Errorf("%s changed more than role_arn: %+v", op, conn.Settings)
 		}
 	}
 }
@@ -98,7 +99,7 @@ func TestConfigWrite_ChangingAuthTypeDropsTheOther(t *testing.T) {
 	t.Parallel()
 	m := newMount(t)
 	m.write("orders", rolesAnywhereFields(t))
-	m.write("orders", accessKeyFields(with("auth_type", authAccessKey)))
+	m.write("orders", accessKeyFields(with("auth_type", connection.AuthAccessKey)))
 	if stored := m.stored("orders"); strings.Contains(stored, "PRIVATE KEY") || strings.Contains(stored, "profile/") {
 		t.Errorf("the fields of roles_anywhere are still stored: %s", stored)
 	}
@@ -144,10 +145,10 @@ func TestConfigWrite_RevisionDiffersEvenAfterDelete(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if seen[conn.revision] {
-			t.Errorf("revision %q was used twice", conn.revision)
+		if seen[conn.Revision] {
+			t.Errorf("revision %q was used twice", conn.Revision)
 		}
-		seen[conn.revision] = true
+		seen[conn.Revision] = true
 		m.must(logical.DeleteOperation, "config/reports", nil)
 	}
 }

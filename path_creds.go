@@ -67,7 +67,7 @@ func (b *backend) readCredentials(ctx context.Context, storage logical.Storage, 
 		return resp, nil
 	}
 	resp.Data["ttl"] = creds.ttl(now)
-	resp.Warnings = certificateWarnings(live.certificateEnd, now)
+	resp.Warnings = live.certificateEnd.Warnings(now)
 	if live.conn.GenerateLease {
 		b.lease(resp, name, creds.expiration, now)
 	}

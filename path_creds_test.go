@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/hashicorp/vault/sdk/logical"
+	"github.com/s3conn/vault-plugin-s3conn/internal/connection"
 )
 
 func TestCreds_SessionHasEveryField(t *testing.T) {
@@ -17,7 +18,7 @@ func TestCreds_SessionHasEveryField(t *testing.T) {
 		want := map[string]any{
 			"access_key": "ASIA1", "secret_key": "secret-1", "session_token": "token-1-" + role, "security_token": "token-1-" + role,
 			"expiration": testTime.Add(time.Hour).Format(time.RFC3339), "ttl": int64(3600), "arn": role,
-			"region": "us-east-1", "auth_type": authRolesAnywhere,
+			"region": "us-east-1", "auth_type": connection.AuthRolesAnywhere,
 		}
 		if got := m.read("creds/orders-0").Data; !maps.Equal(got, want) {
 			t.Errorf("credentials = %v\nwant %v", got, want)
@@ -38,7 +39,7 @@ func TestCreds_AccessKeysComeAsTheyAreAndWithEmptyTokens(t *testing.T) {
 	resp := m.read("creds/reports")
 	want := map[string]any{
 		"access_key": "AKIAEXAMPLE", "secret_key": "sEcReT/key+1", "session_token": "", "security_token": "",
-		"region": "xx-new-9", "auth_type": authAccessKey, "endpoint": "https://s3.example",
+		"region": "xx-new-9", "auth_type": connection.AuthAccessKey, "endpoint": "https://s3.example",
 	}
 	if !maps.Equal(resp.Data, want) {
 		t.Errorf("credentials = %v\nwant %v", resp.Data, want)
@@ -55,7 +56,7 @@ func TestCreds_WarnOfACertificateNearItsEnd(t *testing.T) {
 		warned := func() bool {
 			return strings.Contains(strings.Join(m.read("creds/orders-0").Warnings, "\n"), "certificate: it expires on 2027-11-23T09:26:49Z")
 		}
-		pass(end.Add(-expiryWarning).Sub(bubbleNow()))
+		pass(end.Add(-30 * 24 * time.Hour).Sub(bubbleNow()))
 		if warned() {
 			t.Error("30 days before the end: a warning already")
 		}

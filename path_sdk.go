@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws/arn"
 	"github.com/hashicorp/vault/sdk/framework"
 	"github.com/hashicorp/vault/sdk/logical"
+	"github.com/s3conn/vault-plugin-s3conn/internal/connection"
 )
 
 const (
@@ -98,7 +99,7 @@ func (b *backend) readSDKCredentials(ctx context.Context, storage logical.Storag
 	})), nil
 }
 
-func newSDKCredentials(conn *connection, creds *credentials, expiration time.Time) sdkCredentials {
+func newSDKCredentials(conn *connection.Connection, creds *credentials, expiration time.Time) sdkCredentials {
 	body := sdkCredentials{
 		Version:         1,
 		AccessKeyId:     creds.accessKey,

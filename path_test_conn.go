@@ -6,6 +6,8 @@ import (
 
 	"github.com/hashicorp/vault/sdk/framework"
 	"github.com/hashicorp/vault/sdk/logical"
+	"github.com/s3conn/vault-plugin-s3conn/internal/connection"
+	"github.com/s3conn/vault-plugin-s3conn/internal/field"
 	"github.com/s3conn/vault-plugin-s3conn/internal/problem"
 )
 
@@ -31,17 +33,16 @@ Takes the same fields as config/NAME, stores nothing, and tests as test/NAME doe
 func (b *backend) testPaths() []*framework.Path {
 	responses := map[int][]framework.Response{http.StatusOK: {{Description: "The test passed.", Fields: testResponseSchema()}}}
 	return []*framework.Path{
-		{
+		b.takes(connection.Table().Settings(), &framework.Path{
 			Pattern:         "test/?$",
 			DisplayAttrs:    displayAttrs("test-of-settings"),
 			HelpSynopsis:    testUnsavedSynopsis,
 			HelpDescription: testUnsavedDescription,
-			Fields:          connectionSchema(nil),
 			Operations: map[logical.Operation]framework.OperationHandler{
 				logical.UpdateOperation: &framework.PathOperation{Callback: b.answer(b.testSettings),
 					Summary: testUnsavedSynopsis, Responses: responses},
 			},
-		},
+		}),
 		{
 			Pattern:         "test/" + framework.GenericNameRegex("name"),
 			DisplayAttrs:    displayAttrs("test-of-connection"),
@@ -73,10 +74,10 @@ func testResponseSchema() map[string]*framework.FieldSchema {
 }
 
 func (b *backend) testSettings(ctx context.Context, req *logical.Request, _ *framework.FieldData) (*logical.Response, error) {
-	p := intakeProblems(ctx)
-	refuseUnknown(p, req.Data, connectionFieldNames())
-	conn := mergeConnection(newConnection(), req.Data, p)
-	warnings := validateConnection(&conn, b.now(), p)
+	p := requestProblems(ctx)
+	field.RefuseUnknown(p, req.Data, field.Names(connection.Table().Settings()))
+	conn := connection.Merge(connection.New(), req.Data, p)
+	warnings := conn.Validate(b.now(), p)
 	if err := p.Err("testing settings", "nothing was called"); err != nil {
 		return nil, err
 	}
@@ -85,8 +86,8 @@ func (b *backend) testSettings(ctx context.Context, req *logical.Request, _ *fra
 
 func (b *backend) testConnection(ctx context.Context, req *logical.Request, data *framework.FieldData) (*logical.Response, error) {
 	name := data.Get("name").(string)
-	p := intakeProblems(ctx)
-	refuseUnknown(p, req.Data, []string{"name"})
+	p := requestProblems(ctx)
+	field.RefuseUnknown(p, req.Data, []string{"name"})
 	if err := p.Err("testing connection "+problem.Quote(name)+", which takes no fields (test without a name does)", "nothing was called"); err != nil {
 		return nil, err
 	}
@@ -97,18 +98,14 @@ func (b *backend) testConnection(ctx context.Context, req *logical.Request, data
 	if conn == nil {
 		return nil, &missingError{name}
 	}
-	var warnings []string
-	if conn.usesRolesAnywhere() {
-		warnings = certificateWarnings(conn.certificateEnd(), b.now())
-	}
-	resp, err := b.testResponse(ctx, conn, warnings)
+	resp, err := b.testResponse(ctx, conn, conn.CertificateEnd().Warnings(b.now()))
 	if live := b.live.look(name); err == nil && live != nil {
 		live.forgive()
 	}
 	return resp, err
 }
 
-func (b *backend) testResponse(ctx context.Context, conn *connection, warnings []string) (*logical.Response, error) {
+func (b *backend) testResponse(ctx context.Context, conn *connection.Connection, warnings []string) (*logical.Response, error) {
 	result, err := b.probe(ctx, conn)
 	if err != nil {
 		return nil, err

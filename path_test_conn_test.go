@@ -10,6 +10,7 @@ import (
 
 	"github.com/hashicorp/vault/sdk/logical"
 
+	"github.com/s3conn/vault-plugin-s3conn/internal/connection"
 	"github.com/s3conn/vault-plugin-s3conn/rolesanywhere/rolesanywheretest"
 )
 
@@ -24,7 +25,7 @@ func TestTestConnection_SessionAndBuckets(t *testing.T) {
 		}
 		got := l.must(logical.UpdateOperation, path, fields).Data
 		for name, want := range map[string]any{
-			"auth_type": authRolesAnywhere, "region": "us-east-1", "endpoint": l.store.URL, "bucket_count": 2,
+			"auth_type": connection.AuthRolesAnywhere, "region": "us-east-1", "endpoint": l.store.URL, "bucket_count": 2,
 			"expiration": testTime.Add(time.Hour).Format(time.RFC3339), "create_session_ms": int64(0), "list_buckets_ms": int64(0),
 			"certificate_not_after": l.identity.Certificate.NotAfter.UTC().Format(time.RFC3339), "certificate_ttl": int64(365 * 24 * 3600),
 		} {
@@ -48,7 +49,7 @@ func TestTestConnection_AccessKeysAndBuckets(t *testing.T) {
 	l.write("reports", l.keyFields(with("s3_region", "garage")))
 	for path, fields := range map[string]map[string]any{"test/reports": nil, "test": l.keyFields(with("s3_region", "garage"))} {
 		got := l.must(logical.UpdateOperation, path, fields).Data
-		if got["identity"] != "AKIAEXAMPLE" || got["auth_type"] != authAccessKey || got["region"] != "garage" || got["bucket_count"] != 2 {
+		if got["identity"] != "AKIAEXAMPLE" || got["auth_type"] != connection.AuthAccessKey || got["region"] != "garage" || got["bucket_count"] != 2 {
 			t.Errorf("%s: %v", path, got)
 		}
 		for _, field := range []string{"expiration", "create_session_ms", "certificate_ttl"} {

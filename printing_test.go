@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/s3conn/vault-plugin-s3conn/internal/connection"
 	"github.com/s3conn/vault-plugin-s3conn/internal/secret"
 )
 
@@ -13,7 +14,7 @@ func TestConnectionAndSession_NoWayOfPrintingShowsASecret(t *testing.T) {
 	t.Parallel()
 	const canary = "CANARY-7f3a"
 	s := secret.New(canary)
-	conn := connection{secretKey: s, privateKey: s, proxyURL: s, passphrase: s}
+	conn := connection.Connection{SecretKey: s, PrivateKey: s, ProxyURL: s, Passphrase: s}
 	obtained := session{credentials: credentials{secretKey: s, sessionToken: s}}
 	live := &liveConnection{conn: &conn, session: obtained}
 

@@ -3,6 +3,8 @@ package s3conn
 import (
 	"context"
 	"time"
+
+	"github.com/s3conn/vault-plugin-s3conn/internal/connection"
 )
 
 // maxProbeWait bounds a whole test, as maxReaderWait bounds a reader and for its reason.
@@ -17,19 +19,19 @@ type probeResult struct {
 }
 
 // probe tests a connection: a session of its own where one is needed, then ListBuckets.
-func (b *backend) probe(ctx context.Context, conn *connection) (*probeResult, error) {
+func (b *backend) probe(ctx context.Context, conn *connection.Connection) (*probeResult, error) {
 	ctx, cancel := context.WithTimeout(ctx, maxProbeWait)
 	defer cancel()
 	result := &probeResult{}
 	start := b.now()
-	if conn.usesRolesAnywhere() {
+	if conn.UsesRolesAnywhere() {
 		fresh, err := b.testSource(ctx, conn)
 		if err != nil {
 			return nil, err
 		}
 		result.credentials = fresh.credentials
 	} else {
-		result.credentials = credentials{accessKey: conn.AccessKey, secretKey: conn.secretKey}
+		result.credentials = credentials{accessKey: conn.AccessKey, secretKey: conn.SecretKey}
 	}
 	created := b.now()
 	buckets, err := listBuckets(ctx, conn, &result.credentials, b.now())
@@ -41,11 +43,11 @@ func (b *backend) probe(ctx context.Context, conn *connection) (*probeResult, er
 	return result, nil
 }
 
-func (r *probeResult) response(conn *connection, now time.Time) map[string]any {
+func (r *probeResult) response(conn *connection.Connection, now time.Time) map[string]any {
 	data := map[string]any{
 		"identity":        r.credentials.accessKey,
 		"auth_type":       conn.AuthType,
-		"region":          conn.s3Region(),
+		"region":          conn.SigningRegion(),
 		"bucket_count":    len(r.buckets),
 		"buckets":         r.buckets,
 		"list_buckets_ms": r.listBuckets.Milliseconds(),
@@ -59,7 +61,7 @@ func (r *probeResult) response(conn *connection, now time.Time) map[string]any {
 	data["identity"] = r.credentials.arn
 	data["create_session_ms"] = r.createSession.Milliseconds()
 	data["expiration"] = r.credentials.expiration.UTC().Format(time.RFC3339)
-	if end := conn.certificateEnd().notAfter; !end.IsZero() {
+	if end := conn.CertificateEnd().NotAfter; !end.IsZero() {
 		data["certificate_not_after"] = end.UTC().Format(time.RFC3339)
 		data["certificate_ttl"] = int64(end.Sub(now) / time.Second)
 	}

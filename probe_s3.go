@@ -15,6 +15,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 
+	"github.com/s3conn/vault-plugin-s3conn/internal/connection"
+	"github.com/s3conn/vault-plugin-s3conn/internal/network"
 	"github.com/s3conn/vault-plugin-s3conn/rolesanywhere"
 )
 
@@ -42,10 +44,10 @@ func (e *s3Error) Error() string { return fmt.Sprintf("%s: %s (HTTP %d)", e.Code
 // a quarter of its size: the SDK's signer and this are what is left of it.
 //
 // https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListBuckets.html
-func listBuckets(ctx context.Context, conn *connection, creds *credentials, now time.Time) ([]string, error) {
+func listBuckets(ctx context.Context, conn *connection.Connection, creds *credentials, now time.Time) ([]string, error) {
 	ctx, cancel := context.WithTimeout(ctx, upstreamTimeout)
 	defer cancel()
-	httpClient, err := conn.newHTTPClient()
+	httpClient, err := network.NewClient(conn.Network())
 	if err != nil {
 		return nil, err
 	}
@@ -76,10 +78,10 @@ func listBuckets(ctx context.Context, conn *connection, creds *credentials, now 
 	return list.Names, nil
 }
 
-func newListBuckets(ctx context.Context, conn *connection, creds *credentials, now time.Time) (*http.Request, error) {
+func newListBuckets(ctx context.Context, conn *connection.Connection, creds *credentials, now time.Time) (*http.Request, error) {
 	endpoint := conn.S3Endpoint
 	if endpoint == "" {
-		endpoint = s3Endpoint(conn.s3Region())
+		endpoint = s3Endpoint(conn.SigningRegion())
 	}
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimSuffix(endpoint, "/")+"/", nil)
 	if err != nil {
@@ -92,7 +94,7 @@ func newListBuckets(ctx context.Context, conn *connection, creds *credentials, n
 		AccessKeyID:     creds.accessKey,
 		SecretAccessKey: creds.secretKey.Reveal(),
 		SessionToken:    creds.sessionToken.Reveal(),
-	}, request, payload, "s3", conn.s3Region(), now, func(o *v4.SignerOptions) { o.DisableURIPathEscaping = true })
+	}, request, payload, "s3", conn.SigningRegion(), now, func(o *v4.SignerOptions) { o.DisableURIPathEscaping = true })
 	if err != nil {
 		return nil, errors.New("signing ListBuckets is not possible with these credentials")
 	}

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"testing"
 
+	"github.com/s3conn/vault-plugin-s3conn/internal/connection"
 	"github.com/s3conn/vault-plugin-s3conn/internal/secret"
 )
 
@@ -24,7 +25,7 @@ func TestListBuckets_IsSignedWithTheSessionsToken(t *testing.T) {
 	t.Parallel()
 	creds := &credentials{accessKey: "ASIAEXAMPLE", secretKey: secret.New("secret"), sessionToken: secret.New("token")}
 	for _, base := range []string{"https://store.example:9000", "https://store.example:9000/"} {
-		conn := &connection{settings: settings{S3Endpoint: base, S3Region: "garage"}}
+		conn := &connection.Connection{Settings: connection.Settings{S3Endpoint: base, S3Region: "garage"}}
 		request, err := newListBuckets(t.Context(), conn, creds, testTime)
 		if err != nil {
 			t.Fatal(err)

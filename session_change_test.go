@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/hashicorp/vault/sdk/logical"
+	"github.com/s3conn/vault-plugin-s3conn/internal/connection"
 )
 
 // changes are the ways in which a connection's settings end.
@@ -19,7 +20,7 @@ var changes = map[string]func(m *mount){
 		if err != nil {
 			m.t.Fatal(err)
 		}
-		conn.revision, conn.RoleARN = newRevision(), changedRole
+		conn.Revision, conn.RoleARN = connection.NewRevision(), changedRole
 		if err := saveConnection(m.t.Context(), m.storage, "orders-0", conn); err != nil {
 			m.t.Fatal(err)
 		}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/hashicorp/vault/sdk/logical"
+	"github.com/s3conn/vault-plugin-s3conn/internal/connection"
 	"github.com/s3conn/vault-plugin-s3conn/internal/secret"
 )
 
@@ -36,7 +37,7 @@ type service struct {
 	deaf     bool          // wait at the gate and nowhere else, whatever becomes of the caller
 }
 
-func (s *service) createSession(ctx context.Context, conn *connection) (session, error) {
+func (s *service) createSession(ctx context.Context, conn *connection.Connection) (session, error) {
 	s.mu.Lock()
 	s.calls = append(s.calls, bubbleNow())
 	if s.roles == nil {

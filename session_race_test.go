@@ -10,6 +10,7 @@ import (
 
 	"github.com/hashicorp/vault/sdk/helper/locksutil"
 	"github.com/hashicorp/vault/sdk/logical"
+	"github.com/s3conn/vault-plugin-s3conn/internal/connection"
 )
 
 func TestLiveConnections_SettingsReadBeforeADropAreNotKept(t *testing.T) {
@@ -43,7 +44,7 @@ func TestSession_SettingsThatChangeWhileTheyAreReadAreReadAgain(t *testing.T) {
 				return
 			}
 			next := *conn
-			next.revision, next.RoleARN = newRevision(), changedRole
+			next.Revision, next.RoleARN = connection.NewRevision(), changedRole
 			if err := saveConnection(t.Context(), m.storage, "orders-0", &next); err != nil {
 				t.Error(err)
 			}

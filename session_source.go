@@ -8,6 +8,8 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 
+	"github.com/s3conn/vault-plugin-s3conn/internal/connection"
+	"github.com/s3conn/vault-plugin-s3conn/internal/network"
 	"github.com/s3conn/vault-plugin-s3conn/internal/secret"
 	"github.com/s3conn/vault-plugin-s3conn/rolesanywhere"
 )
@@ -24,23 +26,23 @@ var (
 
 // sessionSource buys one session for a connection. It blocks until its turn in the budget has come, then for
 // upstreamTimeout at the most.
-type sessionSource func(ctx context.Context, conn *connection) (session, error)
+type sessionSource func(ctx context.Context, conn *connection.Connection) (session, error)
 
 // rolesAnywhereSource is the sessionSource that calls AWS.
-func rolesAnywhereSource(now func() time.Time, queueOf func(*connection) queue) sessionSource {
-	return func(ctx context.Context, conn *connection) (session, error) {
-		id, err := conn.identity()
+func rolesAnywhereSource(now func() time.Time, queueOf func(*connection.Connection) queue) sessionSource {
+	return func(ctx context.Context, conn *connection.Connection) (session, error) {
+		id, err := conn.Identity()
 		if err != nil {
 			return session{}, fmt.Errorf("reading the connection's certificate and key: %w", err)
 		}
-		httpClient, err := conn.newHTTPClient()
+		httpClient, err := network.NewClient(conn.Network())
 		if err != nil {
 			return session{}, err
 		}
 		defer httpClient.CloseIdleConnections()
 		turns := queueOf(conn)
 		client, err := rolesanywhere.NewClient(rolesanywhere.Options{
-			Region:     conn.region(),
+			Region:     conn.AWSRegion(),
 			Endpoint:   conn.RolesAnywhereEndpoint,
 			HTTPClient: httpClient,
 			Retryer:    &retriesInTurn{Standard: retry.NewStandard(), turns: turns},
@@ -57,7 +59,7 @@ func rolesAnywhereSource(now func() time.Time, queueOf func(*connection) queue) 
 			}
 			return session{}, busy()
 		}
-		out, err := client.CreateSession(ctx, id, conn.sessionInput())
+		out, err := client.CreateSession(ctx, id, conn.SessionInput())
 		if err != nil {
 			return session{}, upstream(opCreateSession, err)
 		}
@@ -82,7 +84,7 @@ func newSession(out *rolesanywhere.CreateSessionOutput, now time.Time) (session,
 	}
 	if lifetime := s.expiration.Sub(now); lifetime > maxLifetime {
 		return session{}, upstream(opCreateSession, fmt.Errorf("%w: it has %s left, and AWS sells at most %s; compare this host's clock",
-			errLongSession, lifetime.Truncate(time.Second), maxExtendedDuration*time.Second))
+			errLongSession, lifetime.Truncate(time.Second), connection.MaxExtendedDuration*time.Second))
 	}
 	return s, nil
 }

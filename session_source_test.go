@@ -13,12 +13,13 @@ import (
 	"github.com/hashicorp/vault/sdk/logical"
 	"golang.org/x/time/rate"
 
+	"github.com/s3conn/vault-plugin-s3conn/internal/connection"
 	"github.com/s3conn/vault-plugin-s3conn/rolesanywhere"
 	"github.com/s3conn/vault-plugin-s3conn/rolesanywhere/rolesanywheretest"
 )
 
 // budgetOf is a budget that has this many calls for the connection and then none for an hour.
-func budgetOf(conn *connection, calls int) *budget {
+func budgetOf(conn *connection.Connection, calls int) *budget {
 	b := newBudget()
 	b.of(conn).calls = rate.NewLimiter(rate.Every(time.Hour), calls)
 	b.of(conn).tests = rate.NewLimiter(rate.Every(time.Hour), 0)

@@ -6,6 +6,7 @@ import (
 
 	"github.com/hashicorp/vault/sdk/helper/locksutil"
 	"github.com/hashicorp/vault/sdk/logical"
+	"github.com/s3conn/vault-plugin-s3conn/internal/connection"
 	"github.com/s3conn/vault-plugin-s3conn/internal/secret"
 )
 
@@ -20,7 +21,7 @@ const (
 
 	// clockTolerance is how far this host's clock may be off AWS's, generously: issued is ours, expiration theirs.
 	clockTolerance = 15 * time.Minute
-	maxLifetime    = maxExtendedDuration*time.Second + clockTolerance
+	maxLifetime    = connection.MaxExtendedDuration*time.Second + clockTolerance
 )
 
 // storedSession is a session as Vault's storage holds it, encrypted and seal wrapped, so that it outlives the plugin
@@ -66,7 +67,7 @@ func (l *liveConnection) loadSession(ctx context.Context, storage logical.Storag
 	}
 	whole := s.accessKey != "" && !s.secretKey.Empty() && !s.sessionToken.Empty() && s.issued.Before(s.expiration) &&
 		s.expiration.Sub(s.issued) <= maxLifetime
-	if !whole || stored.Revision != l.conn.revision || !s.live(l.backend.now()) {
+	if !whole || stored.Revision != l.conn.Revision || !s.live(l.backend.now()) {
 		return session{}, false
 	}
 	return s, true
@@ -88,7 +89,7 @@ func (l *liveConnection) saveSession(ctx context.Context, storage logical.Storag
 	}
 	entry, err := logical.StorageEntryJSON(sessionPrefix+l.name, &storedSession{
 		Version:      sessionVersion,
-		Revision:     l.conn.revision,
+		Revision:     l.conn.Revision,
 		AccessKey:    s.accessKey,
 		SecretKey:    s.secretKey.Reveal(),
 		SessionToken: s.sessionToken.Reveal(),

@@ -11,6 +11,7 @@ import (
 
 	"github.com/hashicorp/vault/sdk/helper/locksutil"
 	"github.com/hashicorp/vault/sdk/logical"
+	"github.com/s3conn/vault-plugin-s3conn/internal/connection"
 )
 
 func TestSession_ReaderWaitsTwelveSecondsAndTheFetchGoesOn(t *testing.T) {
@@ -145,14 +146,14 @@ func TestSession_LockThatComesInTimeIsWaitedFor(t *testing.T) {
 
 func TestConfigWrite_VerifiesUntilItsTimeIsOverAndNoLonger(t *testing.T) {
 	sessionTest(t, func(t *testing.T, m *mount, _ *service) {
-		m.source = func(ctx context.Context, _ *connection) (session, error) {
+		m.source = func(ctx context.Context, _ *connection.Connection) (session, error) {
 			<-ctx.Done() // no turn comes
 			return session{}, busy()
 		}
 		m.start()
 		start := time.Now()
 		req := &logical.Request{Data: rolesAnywhereFields(t, with("verify_connection", true))}
-		if _, _, err := m.prepareConnection(takeIn(t.Context(), req), req, "orders", nil, start.Add(5*time.Second)); err == nil || time.Since(start) != 5*time.Second {
+		if _, _, err := m.prepareConnection(m.decodeRequest(t.Context(), req), req, "orders", nil, start.Add(5*time.Second)); err == nil || time.Since(start) != 5*time.Second {
 			t.Errorf("verifying ended after %s with %v, want 5s", time.Since(start), err)
 		}
 	})
@@ -170,7 +171,7 @@ func TestSession_StorageThatHangsCostsAReaderTwoSecondsEachWay(t *testing.T) {
 
 func TestTestConnection_WaitsFourteenSecondsForItsSession(t *testing.T) {
 	sessionTest(t, func(t *testing.T, m *mount, _ *service) {
-		m.source = func(ctx context.Context, _ *connection) (session, error) {
+		m.source = func(ctx context.Context, _ *connection.Connection) (session, error) {
 			<-ctx.Done() // no turn comes
 			return session{}, busy()
 		}

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/s3conn/vault-plugin-s3conn/internal/connection"
 	"github.com/s3conn/vault-plugin-s3conn/rolesanywhere/rolesanywheretest"
 )
 
@@ -69,7 +70,7 @@ func (l *lab) keyFields(changes ...map[string]any) map[string]any {
 }
 
 // connection returns the stored connection.
-func (l *lab) connection(fields map[string]any) *connection {
+func (l *lab) connection(fields map[string]any) *connection.Connection {
 	l.t.Helper()
 	l.write("x", fields)
 	conn, err := loadConnection(l.t.Context(), l.mount.storage, "x")

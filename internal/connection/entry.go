@@ -1,0 +1,62 @@
+package connection
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"github.com/s3conn/vault-plugin-s3conn/internal/secret"
+)
+
+// entryVersion is the form of a stored connection. 1 is the first.
+const entryVersion = 1
+
+// entry is a connection as Vault's storage holds it, encrypted and seal wrapped. Nothing but storage sees its secrets in
+// this form.
+type entry struct {
+	Version  int    `json:"version"`
+	Revision string `json:"revision"`
+	Settings
+	SecretKey  string `json:"secret_key,omitempty"`
+	PrivateKey string `json:"private_key,omitempty"` // PEM, PKCS#8
+	ProxyURL   string `json:"proxy_url,omitempty"`
+}
+
+// UnreadableError says why a stored entry is not one that [Decode] understands. It repeats nothing of the entry.
+type UnreadableError struct{ text string }
+
+func (e *UnreadableError) Error() string { return e.text }
+
+// Encode returns the connection in its stored form, which holds its secrets in the clear.
+func (c *Connection) Encode() ([]byte, error) {
+	return json.Marshal(&entry{
+		Version:    entryVersion,
+		Revision:   c.Revision,
+		Settings:   c.Settings,
+		SecretKey:  c.SecretKey.Reveal(),
+		PrivateKey: c.PrivateKey.Reveal(),
+		ProxyURL:   c.ProxyURL.Reveal(),
+	})
+}
+
+// Decode reads what [Connection.Encode] or an earlier version of the plugin has written. Every error is an
+// *[UnreadableError].
+func Decode(stored []byte) (*Connection, error) {
+	var form struct {
+		Version int `json:"version"`
+	}
+	if json.Unmarshal(stored, &form) == nil && form.Version > entryVersion {
+		return nil, &UnreadableError{fmt.Sprintf("the entry was stored in version %d by a newer plugin, and this plugin knows "+
+			"versions up to %d; run the newer plugin", form.Version, entryVersion)}
+	}
+	var e entry
+	if err := json.Unmarshal(stored, &e); err != nil || e.Version < 1 || e.Revision == "" {
+		return nil, &UnreadableError{"the stored entry is damaged; delete the connection and write it again"}
+	}
+	return &Connection{
+		Revision:   e.Revision,
+		Settings:   e.Settings,
+		SecretKey:  secret.New(e.SecretKey),
+		PrivateKey: secret.New(e.PrivateKey),
+		ProxyURL:   secret.New(e.ProxyURL),
+	}, nil
+}

@@ -1,0 +1,84 @@
+package connection
+
+import (
+	"crypto"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"time"
+
+	"github.com/s3conn/vault-plugin-s3conn/internal/network"
+	"github.com/s3conn/vault-plugin-s3conn/internal/problem"
+	"github.com/s3conn/vault-plugin-s3conn/internal/secret"
+	"github.com/s3conn/vault-plugin-s3conn/rolesanywhere"
+)
+
+// checkIdentity validates certificate and key and replaces both by their plain form: certificates without the text
+// that tools put around them, the key as unencrypted PKCS#8, which Vault's storage then encrypts.
+func checkIdentity(problems *problem.List, c *Connection, now time.Time) (warnings []string) {
+	certificates := checkCertificate(problems, c)
+	for _, fault := range rolesanywhere.ValidityFaults(certificates, now) {
+		problems.Add("certificate", "%v", fault)
+	}
+	key := checkPrivateKey(problems, c)
+	if certificates == nil || key == nil {
+		return nil
+	}
+	switch _, err := rolesanywhere.NewIdentity(certificates, key); {
+	case errors.Is(err, rolesanywhere.ErrKeyMismatch):
+		problems.Add("private_key", "is not the key of the certificate; give the two that belong together")
+		return nil
+	case err != nil:
+		problems.Add("certificate", "%v", err)
+		return nil
+	}
+	if problems.Has("certificate") {
+		return nil
+	}
+	return earliestEnd(certificates).Warnings(now)
+}
+
+func checkCertificate(problems *problem.List, c *Connection) []*x509.Certificate {
+	if problems.Has("certificate") {
+		return nil
+	}
+	if c.Certificate == "" {
+		problems.Add("certificate", "is required for auth_type roles_anywhere; give the PEM, leaf first")
+		return nil
+	}
+	certificates, err := rolesanywhere.ParseCertificates([]byte(c.Certificate))
+	if err != nil {
+		problems.Add("certificate", "%v", err)
+		return nil
+	}
+	c.Certificate = network.EncodeCertificates(certificates)
+	return certificates
+}
+
+func checkPrivateKey(problems *problem.List, c *Connection) crypto.Signer {
+	passphrase := c.Passphrase
+	c.Passphrase = secret.Text{}
+	if problems.Has("private_key") || problems.Has("private_key_passphrase") {
+		return nil
+	}
+	if c.PrivateKey.Empty() {
+		problems.Add("private_key", "is required for auth_type roles_anywhere; give the PEM of the certificate's key")
+		return nil
+	}
+	key, err := rolesanywhere.ParsePrivateKey([]byte(c.PrivateKey.Reveal()), []byte(passphrase.Reveal()))
+	switch {
+	case errors.Is(err, rolesanywhere.ErrPassphraseRequired), errors.Is(err, rolesanywhere.ErrPassphraseIncorrect):
+		problems.Add("private_key_passphrase", "%v", err)
+		return nil
+	case err != nil:
+		problems.Add("private_key", "%v", err)
+		return nil
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		problems.Add("private_key", "encoding it as PKCS#8 is not possible")
+		return nil
+	}
+	c.PrivateKey = secret.New(string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})))
+	return key
+}

@@ -1,0 +1,73 @@
+package s3conn
+
+import (
+	"github.com/hashicorp/vault/sdk/framework"
+
+	"github.com/s3conn/vault-plugin-s3conn/internal/field"
+)
+
+// takes gives a path the fields of the rows, beside those that its pattern captures. Requests to the path are decoded by
+// these rows.
+func (b *backend) takes(rows []field.Row, path *framework.Path) *framework.Path {
+	fields := schemaOf(rows)
+	for name, captured := range path.Fields {
+		fields[name] = captured
+	}
+	path.Fields = fields
+	b.rows[path] = rows
+	return path
+}
+
+// schemaOf is the framework's form of the rows, for requests and responses.
+func schemaOf(rows []field.Row) map[string]*framework.FieldSchema {
+	schema := make(map[string]*framework.FieldSchema, len(rows))
+	for i := range rows {
+		schema[rows[i].Name] = fieldSchema(&rows[i])
+	}
+	return schema
+}
+
+func fieldSchema(row *field.Row) *framework.FieldSchema {
+	schema := &framework.FieldSchema{
+		Type:         schemaType(row.Type),
+		Description:  row.Description,
+		Default:      row.Default,
+		Required:     row.Required,
+		DisplayAttrs: &framework.DisplayAttributes{Group: row.Group, Sensitive: row.Sensitive},
+	}
+	if row.Textarea {
+		schema.DisplayAttrs.EditType = "textarea"
+	}
+	for _, one := range row.Allowed {
+		schema.AllowedValues = append(schema.AllowedValues, one)
+	}
+	return schema
+}
+
+func schemaType(kind field.Type) framework.FieldType {
+	switch kind {
+	case field.Bool:
+		return framework.TypeBool
+	case field.Seconds:
+		return framework.TypeDurationSecond
+	case field.Strings:
+		return framework.TypeCommaStringSlice
+	case field.Map:
+		return framework.TypeKVPairs
+	default:
+		return framework.TypeString
+	}
+}
+
+// connectionNameSchema describes the name that a path's pattern captures.
+func connectionNameSchema() *framework.FieldSchema {
+	return &framework.FieldSchema{Type: framework.TypeString, Required: true,
+		Description: "Name of the connection: letters, digits and underscores, and inside also dots and dashes; " +
+			"at most 128.",
+		DisplayAttrs: &framework.DisplayAttributes{Name: "Connection name", Identifier: true}}
+}
+
+// displayAttrs names a path's operations in OpenAPI.
+func displayAttrs(suffix string) *framework.DisplayAttributes {
+	return &framework.DisplayAttributes{OperationPrefix: "s3conn", OperationSuffix: suffix}
+}
