@@ -1,0 +1,119 @@
+package enroll
+
+import (
+	"bytes"
+	"crypto/rsa"
+	"crypto/x509"
+	"slices"
+
+	"github.com/s3conn/vault-plugin-s3conn/rolesanywhere"
+)
+
+const (
+	maxIntermediates = 5    // IAM Roles Anywhere takes no more
+	maxCertificates  = 32   // of one answer
+	maxRSABits       = 8192 // checking a signature of a larger key may take minutes
+)
+
+// buildChain puts the certificates that lead from the leaf to its root behind it, out of a bag in any order, and leaves
+// out the root and everything that does not belong. A bag without the next certificate ends the chain: whether it leads
+// to the trust anchor is IAM Roles Anywhere's to say.
+func buildChain(operation string, leaf *x509.Certificate, bag []*x509.Certificate) ([]*x509.Certificate, error) {
+	if len(bag) > maxCertificates {
+		return nil, unusable(operation, "it holds %d certificates; at most %d are looked at", len(bag), maxCertificates)
+	}
+	chain := []*x509.Certificate{leaf}
+	for {
+		parent := parentOf(chain[len(chain)-1], bag)
+		switch {
+		case parent == nil || isRoot(parent):
+			return chain, nil
+		case slices.ContainsFunc(chain, parent.Equal):
+			return nil, unusable(operation, "its certificates sign each other in a circle")
+		case len(chain) > maxIntermediates:
+			return nil, unusable(operation, "its chain has more than %d intermediates, which IAM Roles Anywhere takes at most",
+				maxIntermediates)
+		}
+		chain = append(chain, parent)
+	}
+}
+
+// parentOf returns who signed the certificate; a root before an intermediate of the same name and key, since a chain
+// may end there. nil when the bag has neither.
+func parentOf(child *x509.Certificate, bag []*x509.Certificate) (parent *x509.Certificate) {
+	for _, one := range bag {
+		if !signed(one, child) {
+			continue
+		}
+		if isRoot(one) {
+			return one
+		}
+		if parent == nil {
+			parent = one
+		}
+	}
+	return parent
+}
+
+func signed(parent, child *x509.Certificate) bool {
+	if !bytes.Equal(parent.RawSubject, child.RawIssuer) || parent.Equal(child) {
+		return false
+	}
+	if key, isRSA := parent.PublicKey.(*rsa.PublicKey); isRSA && key.N.BitLen() > maxRSABits {
+		return false
+	}
+	return child.CheckSignatureFrom(parent) == nil
+}
+
+func isRoot(c *x509.Certificate) bool { return bytes.Equal(c.RawSubject, c.RawIssuer) }
+
+// pickLeaf takes the certificate of the wanted public key out of the bag. An answer with one certificate alone is that
+// one, so that whoever checks it can say what is wrong with it.
+func pickLeaf(operation string, bag []*x509.Certificate, wanted []byte) (*x509.Certificate, error) {
+	for _, one := range bag {
+		if bytes.Equal(one.RawSubjectPublicKeyInfo, wanted) {
+			return one, nil
+		}
+	}
+	if len(bag) == 1 {
+		return bag[0], nil
+	}
+	return nil, unusable(operation, "none of its %d certificates is of the key that was sent", len(bag))
+}
+
+// publicKeyOf returns the key, as DER, that the certificate is asked for.
+func publicKeyOf(request Request) ([]byte, error) {
+	if len(request.CSR) == 0 {
+		if request.Current == nil || len(request.Current.Certificate) == 0 {
+			return nil, ErrNoIdentity
+		}
+		leaf, err := x509.ParseCertificate(request.Current.Certificate[0])
+		if err != nil {
+			return nil, err
+		}
+		return leaf.RawSubjectPublicKeyInfo, nil
+	}
+	csr, err := x509.ParseCertificateRequest(request.CSR)
+	if err != nil {
+		return nil, err
+	}
+	return csr.RawSubjectPublicKeyInfo, nil
+}
+
+// parsePEM reads the certificates of one text out of a JSON answer.
+func parsePEM(operation, name, text string) ([]*x509.Certificate, error) {
+	blocks, err := rolesanywhere.DecodePEM([]byte(text))
+	if err != nil {
+		return nil, unusable(operation, "its %s is not PEM", name)
+	}
+	if len(blocks) > maxCertificates {
+		return nil, unusable(operation, "its %s holds %d certificates; at most %d are looked at", name, len(blocks), maxCertificates)
+	}
+	certificates := make([]*x509.Certificate, len(blocks))
+	for i, block := range blocks {
+		if certificates[i], err = x509.ParseCertificate(block.Bytes); err != nil {
+			return nil, unusable(operation, "its %s is not an X.509 certificate", name)
+		}
+	}
+	return certificates, nil
+}

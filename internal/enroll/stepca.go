@@ -1,0 +1,89 @@
+package enroll
+
+import (
+	"context"
+	"encoding/json"
+	"encoding/pem"
+	"fmt"
+	"net/http"
+)
+
+// stepCA asks Smallstep's step-ca.
+// https://smallstep.com/docs/step-ca/
+type stepCA struct{ Settings }
+
+// Issue uses /sign with a one-time token, and with the current certificate /rekey for a new key and /renew for the same.
+func (s stepCA) Issue(ctx context.Context, request Request) (*Issued, error) {
+	ctx, cancel := context.WithTimeout(ctx, IssueTimeout)
+	defer cancel()
+	session, err := s.open(request)
+	if err != nil {
+		return nil, err
+	}
+	defer session.close()
+	operation, input := "rekey", map[string]string{"csr": string(encodeCSR(request.CSR))}
+	switch {
+	case !request.Secret.Empty():
+		operation, input["ott"] = "sign", request.Secret.Token.Reveal()
+	case request.KeepsKey:
+		operation, input = "renew", nil
+	}
+	var body []byte
+	if input != nil {
+		if body, err = json.Marshal(input); err != nil {
+			return nil, fmt.Errorf("%s: encoding the request: %w", operation, err)
+		}
+	}
+	header := http.Header{"Content-Type": {"application/json"}}
+	reply, err := session.do(ctx, call{operation, http.MethodPost, s.path(operation), header, body, stepWords})
+	if err != nil {
+		return nil, err
+	}
+	return readStepAnswer(operation, reply.body)
+}
+
+func encodeCSR(der []byte) []byte {
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: der})
+}
+
+// readStepAnswer reads the leaf and its chain; older servers send the intermediate as ca alone.
+func readStepAnswer(operation string, body []byte) (*Issued, error) {
+	var reply struct {
+		Leaf  string   `json:"crt"`
+		CA    string   `json:"ca"`
+		Chain []string `json:"certChain"`
+	}
+	if err := decode(operation, body, &reply); err != nil {
+		return nil, err
+	}
+	if len(reply.Chain) >= maxCertificates {
+		return nil, unusable(operation, "its certChain holds %d certificates", len(reply.Chain))
+	}
+	leaf, err := parsePEM(operation, "crt", reply.Leaf)
+	if err != nil {
+		return nil, err
+	}
+	bag := leaf[1:]
+	for _, one := range append(reply.Chain, reply.CA) {
+		if one == "" {
+			continue
+		}
+		certificates, err := parsePEM(operation, "certChain", one)
+		if err != nil {
+			return nil, err
+		}
+		bag = append(bag, certificates...)
+	}
+	return chained(operation, leaf[0], bag)
+}
+
+// stepWords reads {"status": 401, "message": "..."}.
+func stepWords(_ *http.Response, body []byte) (code, message string) {
+	var reply struct {
+		Message string `json:"message"`
+	}
+	if json.Unmarshal(body, &reply) != nil {
+		return "", ""
+	}
+	return "", reply.Message
+}
