@@ -1,0 +1,4 @@
+package health
+
+// MaxEvents is how many events wait to be sent.
+const MaxEvents = maxEvents

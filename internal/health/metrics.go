@@ -1,0 +1,184 @@
+// Package health keeps what an operator wants to know of a mount: counters for Prometheus, the state of each connection
+// with its last failures, and events. It holds no secret and calls no service.
+package health
+
+import (
+	"bytes"
+	"fmt"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/common/expfmt"
+)
+
+// ContentType is the media type of what [Metrics.Exposition] returns.
+//
+// https://prometheus.io/docs/instrumenting/exposition_formats/
+const ContentType = "text/plain; version=0.0.4; charset=utf-8"
+
+// Path is a path of the engine that hands out credentials.
+type Path int
+
+// The paths, whose reads are counted with and without a scope.
+const (
+	Creds Path = iota
+	SDK
+	Presign
+
+	paths = int(iota)
+)
+
+func (p Path) String() string { return [paths]string{"creds", "sdk", "presign"}[p] }
+
+// Outcome is how a read, a call, a renewal or a rotation ended.
+type Outcome int
+
+// The outcomes. Those of calls, renewals and rotations end before Forwarded.
+const (
+	OK          Outcome = iota
+	Permanent           // refused: trying again without a change is of no use
+	Throttled           // too many calls
+	Unavailable         // not reached, not answered in time, or the service failed
+	Forwarded           // the active node answers this read: see logical.ErrReadOnly
+
+	readOutcomes = int(iota)
+	callOutcomes = int(Forwarded)
+)
+
+func (o Outcome) String() string {
+	return [readOutcomes]string{"ok", "permanent", "throttled", "unavailable", "forwarded"}[o]
+}
+
+// Operation is a call to another service, by the service's name for it. The issuers of certificates are named by type.
+type Operation string
+
+// The operations that are told apart. Any other one is counted as "other", so that the label stays bounded.
+const (
+	CreateSession     Operation = "CreateSession"
+	AssumeRole        Operation = "AssumeRole"
+	GetCallerIdentity Operation = "GetCallerIdentity"
+	ListBuckets       Operation = "ListBuckets"
+	ListObjects       Operation = "ListObjectsV2"
+	GetObject         Operation = "GetObject"
+	ListAccessKeys    Operation = "ListAccessKeys"
+	CreateAccessKey   Operation = "CreateAccessKey"
+	UpdateAccessKey   Operation = "UpdateAccessKey"
+	DeleteAccessKey   Operation = "DeleteAccessKey"
+	VaultPKI          Operation = "vault_pki"
+	EST               Operation = "est"
+	StepCA            Operation = "step_ca"
+
+	otherOperation Operation = "other"
+)
+
+func operations() []Operation {
+	return []Operation{CreateSession, AssumeRole, GetCallerIdentity, ListBuckets, ListObjects, GetObject,
+		ListAccessKeys, CreateAccessKey, UpdateAccessKey, DeleteAccessKey, VaultPKI, EST, StepCA, otherOperation}
+}
+
+// Gauges are the figures of a mount at the time of a scrape. A zero time leaves its figure out.
+type Gauges struct {
+	Sessions            int       // live ones in memory
+	QueueLength         int       // calls that wait for their turn
+	FirstCertificateEnd time.Time // the earliest end of a connection's certificate
+	FirstSessionEnd     time.Time // the earliest end of a live session
+}
+
+// Metrics are the figures of one mount. Counters begin at zero with the process. It is safe for concurrent use.
+type Metrics struct {
+	registry *prometheus.Registry
+	reads    [paths][readOutcomes]prometheus.Counter
+	calls    map[Operation]operation
+	waits    prometheus.Histogram
+
+	renewals, rotations [callOutcomes]prometheus.Counter
+}
+
+// operation holds the figures of calls to one operation.
+type operation struct {
+	outcomes [callOutcomes]prometheus.Counter
+	seconds  prometheus.Observer
+}
+
+// NewMetrics returns the metrics of a mount. Version is the plugin's. Gauges is called at every scrape, possibly by
+// several at once, and must be fast.
+func NewMetrics(version string, gauges func() Gauges) *Metrics {
+	m := &Metrics{registry: prometheus.NewRegistry(), calls: map[Operation]operation{}}
+	reads := m.counter("s3conn_reads_total", "Reads of credentials, by path and outcome.", "path", "outcome")
+	calls := m.counter("s3conn_calls_total", "Calls to AWS, to S3 stores and to issuers of certificates, by outcome.",
+		"operation", "outcome")
+	renewals := m.counter("s3conn_renewals_total", "Renewals of certificates, by outcome.", "outcome")
+	rotations := m.counter("s3conn_rotations_total", "Rotations of access keys, by outcome.", "outcome")
+	seconds := prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "s3conn_call_seconds",
+		Help:    "Time that calls took, from their turn to the service's answer.",
+		Buckets: []float64{0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10}}, []string{"operation"})
+	m.waits = prometheus.NewHistogram(prometheus.HistogramOpts{Name: "s3conn_queue_wait_seconds",
+		Help:    "Time that calls waited for their turn.",
+		Buckets: []float64{0.01, 0.125, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1200}})
+	info := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "s3conn_build_info",
+		Help: "1, with the version of the plugin that answers."}, []string{"version"})
+	info.WithLabelValues(version).Set(1)
+	m.registry.MustRegister(seconds, m.waits, info, collected(gauges))
+
+	// Every combination exists from the start: Prometheus sees no increase in a series that begins with 1.
+	for outcome := range Outcome(readOutcomes) {
+		for path := range Path(paths) {
+			m.reads[path][outcome] = reads.WithLabelValues(path.String(), outcome.String())
+		}
+	}
+	for _, name := range operations() {
+		op := operation{seconds: seconds.WithLabelValues(string(name))}
+		for outcome := range Outcome(callOutcomes) {
+			op.outcomes[outcome] = calls.WithLabelValues(string(name), outcome.String())
+		}
+		m.calls[name] = op
+	}
+	for outcome := range Outcome(callOutcomes) {
+		m.renewals[outcome] = renewals.WithLabelValues(outcome.String())
+		m.rotations[outcome] = rotations.WithLabelValues(outcome.String())
+	}
+	return m
+}
+
+func (m *Metrics) counter(name, help string, labels ...string) *prometheus.CounterVec {
+	counter := prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
+	m.registry.MustRegister(counter)
+	return counter
+}
+
+// Read counts a read of credentials. It costs a few nanoseconds and allocates nothing.
+func (m *Metrics) Read(path Path, outcome Outcome) { m.reads[path][outcome].Inc() }
+
+// Call counts a call to another service, and the time that it took without the wait for its turn.
+func (m *Metrics) Call(name Operation, took time.Duration, outcome Outcome) {
+	op, known := m.calls[name]
+	if !known {
+		op = m.calls[otherOperation]
+	}
+	op.outcomes[outcome].Inc()
+	op.seconds.Observe(took.Seconds())
+}
+
+// QueueWait notes how long a call waited for its turn.
+func (m *Metrics) QueueWait(waited time.Duration) { m.waits.Observe(waited.Seconds()) }
+
+// Renewal counts a renewal of a certificate.
+func (m *Metrics) Renewal(outcome Outcome) { m.renewals[outcome].Inc() }
+
+// Rotation counts a rotation of an access key.
+func (m *Metrics) Rotation(outcome Outcome) { m.rotations[outcome].Inc() }
+
+// Exposition returns all figures in Prometheus's text format.
+func (m *Metrics) Exposition() ([]byte, error) {
+	families, err := m.registry.Gather()
+	if err != nil {
+		return nil, fmt.Errorf("collecting the metrics: %w", err)
+	}
+	var text bytes.Buffer
+	for _, family := range families {
+		if _, err := expfmt.MetricFamilyToText(&text, family); err != nil {
+			return nil, fmt.Errorf("writing the metrics: %w", err)
+		}
+	}
+	return text.Bytes(), nil
+}

@@ -1,0 +1,214 @@
+package health_test
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/s3conn/vault-plugin-s3conn/internal/health"
+)
+
+var testTime = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+
+func noGauges() health.Gauges { return health.Gauges{} }
+
+func exposition(t *testing.T, m *health.Metrics) string {
+	t.Helper()
+	text, err := m.Exposition()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// wantLines fails the test where the exposition lacks one of the lines.
+func wantLines(t *testing.T, text string, lines ...string) {
+	t.Helper()
+	have := strings.Split(text, "\n")
+	for _, line := range lines {
+		if !slices.Contains(have, line) {
+			series := line[:strings.LastIndex(line, " ")+1]
+			near := slices.DeleteFunc(slices.Clone(have), func(l string) bool { return !strings.HasPrefix(l, series) })
+			t.Errorf("the exposition lacks the line %s; instead it has %q", line, near)
+		}
+	}
+}
+
+func TestExposition_HasTheMetricsThatAreDocumented(t *testing.T) {
+	t.Parallel()
+	types := map[string]string{
+		"s3conn_reads_total": "counter", "s3conn_calls_total": "counter", "s3conn_call_seconds": "histogram",
+		"s3conn_sessions": "gauge", "s3conn_queue_length": "gauge", "s3conn_queue_wait_seconds": "histogram",
+		"s3conn_renewals_total": "counter", "s3conn_rotations_total": "counter",
+		"s3conn_first_certificate_end_seconds": "gauge", "s3conn_first_session_end_seconds": "gauge",
+		"s3conn_build_info": "gauge",
+	}
+	text := exposition(t, health.NewMetrics("v1.2.3", func() health.Gauges {
+		return health.Gauges{FirstCertificateEnd: testTime, FirstSessionEnd: testTime}
+	}))
+	for line := range strings.Lines(text) {
+		declared, isType := strings.CutPrefix(strings.TrimSpace(line), "# TYPE ")
+		if !isType {
+			continue
+		}
+		name, kind, _ := strings.Cut(declared, " ")
+		if types[name] != kind {
+			t.Errorf("%s is a %s, want %q", name, kind, types[name])
+		}
+		if !strings.Contains(text, "# HELP "+name+" ") {
+			t.Errorf("%s has no help", name)
+		}
+		delete(types, name)
+	}
+	if len(types) > 0 {
+		t.Errorf("the exposition lacks %v", types)
+	}
+}
+
+func TestExposition_CountsWhatHappened(t *testing.T) {
+	t.Parallel()
+	m := health.NewMetrics("v1.2.3", func() health.Gauges {
+		return health.Gauges{Sessions: 7, QueueLength: 3,
+			FirstCertificateEnd: testTime, FirstSessionEnd: testTime.Add(time.Hour)}
+	})
+	m.Read(health.Creds, health.OK)
+	m.Read(health.Creds, health.OK)
+	m.Read(health.SDK, health.Forwarded)
+	m.Call(health.CreateSession, 30*time.Millisecond, health.OK)
+	m.Call(health.CreateSession, 3*time.Second, health.Throttled)
+	m.Call("DropDatabase", time.Second, health.Permanent)
+	m.QueueWait(2 * time.Second)
+	m.Renewal(health.Unavailable)
+	m.Rotation(health.OK)
+	wantLines(t, exposition(t, m),
+		`s3conn_reads_total{outcome="ok",path="creds"} 2`,
+		`s3conn_reads_total{outcome="forwarded",path="sdk"} 1`,
+		`s3conn_reads_total{outcome="ok",path="presign"} 0`,
+		`s3conn_calls_total{operation="CreateSession",outcome="ok"} 1`,
+		`s3conn_calls_total{operation="CreateSession",outcome="throttled"} 1`,
+		`s3conn_calls_total{operation="other",outcome="permanent"} 1`,
+		`s3conn_calls_total{operation="AssumeRole",outcome="unavailable"} 0`,
+		`s3conn_call_seconds_bucket{operation="CreateSession",le="0.025"} 0`,
+		`s3conn_call_seconds_bucket{operation="CreateSession",le="0.05"} 1`,
+		`s3conn_call_seconds_bucket{operation="CreateSession",le="+Inf"} 2`,
+		`s3conn_call_seconds_sum{operation="CreateSession"} 3.03`,
+		`s3conn_queue_wait_seconds_bucket{le="1"} 0`,
+		`s3conn_queue_wait_seconds_bucket{le="2.5"} 1`,
+		`s3conn_renewals_total{outcome="unavailable"} 1`,
+		`s3conn_rotations_total{outcome="ok"} 1`,
+		`s3conn_sessions 7`,
+		`s3conn_queue_length 3`,
+		`s3conn_first_certificate_end_seconds 1.7723664e+09`,
+		`s3conn_first_session_end_seconds 1.77237e+09`,
+		`s3conn_build_info{version="v1.2.3"} 1`,
+	)
+}
+
+func TestExposition_LeavesOutEndsThatAreNotKnown(t *testing.T) {
+	t.Parallel()
+	text := exposition(t, health.NewMetrics("v1.2.3", noGauges))
+	if strings.Contains(text, "_end_seconds") {
+		t.Error("a mount without certificates and sessions says that one ends")
+	}
+	wantLines(t, text, "s3conn_sessions 0", "s3conn_queue_length 0")
+}
+
+// Two mounts share a process.
+func TestMetrics_MountsStayApart(t *testing.T) {
+	t.Parallel()
+	one, other := health.NewMetrics("v1.2.3", noGauges), health.NewMetrics("v1.2.3", noGauges)
+	one.Read(health.Creds, health.OK)
+	wantLines(t, exposition(t, one), `s3conn_reads_total{outcome="ok",path="creds"} 1`)
+	wantLines(t, exposition(t, other), `s3conn_reads_total{outcome="ok",path="creds"} 0`)
+}
+
+func TestMetrics_CountConcurrently(t *testing.T) {
+	t.Parallel()
+	m := health.NewMetrics("v1.2.3", noGauges)
+	var all sync.WaitGroup
+	for range 8 {
+		all.Go(func() {
+			for range 500 {
+				m.Read(health.SDK, health.OK)
+				m.Call(health.ListBuckets, time.Second, health.OK)
+				m.QueueWait(time.Second)
+			}
+			if _, err := m.Exposition(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	wantLines(t, exposition(t, m),
+		`s3conn_reads_total{outcome="ok",path="sdk"} 4000`,
+		`s3conn_calls_total{operation="ListBuckets",outcome="ok"} 4000`,
+		`s3conn_call_seconds_count{operation="ListBuckets"} 4000`,
+		`s3conn_queue_wait_seconds_count 4000`,
+	)
+}
+
+// A name for an operation cannot make series without end.
+func FuzzCall_LabelsAreBounded(f *testing.F) {
+	f.Add("CreateSession", int64(5))
+	f.Add("\"}\nx 1", int64(-5))
+	f.Add("\xff", int64(1)<<62)
+	f.Fuzz(func(t *testing.T, operation string, took int64) {
+		m := health.NewMetrics("v1.2.3", noGauges)
+		series := strings.Count(exposition(t, m), "\n")
+		m.Call(health.Operation(operation), time.Duration(took), health.OK)
+		if n := strings.Count(exposition(t, m), "\n"); n != series {
+			t.Errorf("a call of %q made %d lines out of %d", operation, n, series)
+		}
+	})
+}
+
+func BenchmarkRead(b *testing.B) {
+	m, record := health.NewMetrics("v1.2.3", noGauges), new(health.Record)
+	b.ReportAllocs()
+	for b.Loop() {
+		m.Read(health.Creds, health.OK)
+		record.Read(health.Creds)
+	}
+}
+
+func BenchmarkReadParallel(b *testing.B) {
+	m, record := health.NewMetrics("v1.2.3", noGauges), new(health.Record)
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			m.Read(health.Creds, health.OK)
+			record.Read(health.Creds)
+		}
+	})
+}
+
+func BenchmarkExposition(b *testing.B) {
+	m := health.NewMetrics("v1.2.3", noGauges)
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := m.Exposition(); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// Prometheus's own linter judges names, types and format where PROMTOOL names it.
+func TestExposition_PassesPromtool(t *testing.T) {
+	promtool := os.Getenv("PROMTOOL")
+	if promtool == "" {
+		t.Skip("NOT CHECKED by Prometheus's own promtool: PROMTOOL does not name it")
+	}
+	t.Parallel()
+	text := exposition(t, health.NewMetrics("v1.2.3", func() health.Gauges {
+		return health.Gauges{Sessions: 7, FirstCertificateEnd: testTime, FirstSessionEnd: testTime}
+	}))
+	check := exec.CommandContext(t.Context(), promtool, "check", "metrics")
+	check.Stdin = bytes.NewReader([]byte(text))
+	if out, err := check.CombinedOutput(); err != nil || len(out) > 0 {
+		t.Errorf("promtool check metrics: %v\n%s", err, out)
+	}
+}
