@@ -48,9 +48,8 @@ func partitionOf(region string) partition {
 type S3 struct {
 	Endpoint string
 	Region   string
-	// PathStyle puts the bucket's name into the path instead of the host name. A name that cannot stand in a host name,
-	// or not in one with a TLS certificate for *.HOST, goes into the path anyway, as does any name where the host is an
-	// IP address.
+	// PathStyle puts the bucket's name into the path instead of the host name. A name with dots or anything else that
+	// cannot be one label of a host name goes into the path anyway, as does any name where the host is an IP address.
 	PathStyle bool
 }
 

@@ -103,8 +103,9 @@ func (c *Client) HeadObject(ctx context.Context, store S3, creds Credentials, bu
 // https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
 var bucketPattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{1,254}$`)
 
-// hostBucket is a name that can be a host name's first label, or several where no TLS certificate has to match it.
-var hostBucket = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$`)
+// hostBucket is a name that can be a host name's first label. One with dots would be several, to which a TLS certificate for
+// *.HOST does not apply.
+var hostBucket = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$`)
 
 // bucketURL returns the address of an object, or of the bucket where key is empty.
 func (s S3) bucketURL(bucket, key string) (*url.URL, error) {
@@ -128,15 +129,8 @@ func (s S3) bucketURL(bucket, key string) (*url.URL, error) {
 }
 
 func (s S3) inPath(u *url.URL, bucket string) bool {
-	if s.PathStyle || len(bucket) < 3 || len(bucket) > 63 || !hostBucket.MatchString(bucket) || isIP(bucket) || isIP(u.Hostname()) {
-		return true
-	}
-	return u.Scheme == "https" && strings.Contains(bucket, ".")
-}
-
-func isIP(host string) bool {
-	_, err := netip.ParseAddr(host)
-	return err == nil
+	_, notIP := netip.ParseAddr(u.Hostname())
+	return s.PathStyle || notIP == nil || !hostBucket.MatchString(bucket)
 }
 
 // percentEncode encodes all but the unreserved characters of RFC 3986, as Signature Version 4 wants it.
