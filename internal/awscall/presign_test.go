@@ -163,9 +163,13 @@ func TestPresignCheck_NamesTheFieldOfEveryMistake(t *testing.T) {
 		"a checksum for GET":   {func(in *PresignInput) { in.ChecksumSHA256 = checksumOfNothing() }, "checksum_sha256", "PUT alone"},
 		"a checksum in hex":    {func(in *PresignInput) { put(in); in.ChecksumSHA256 = strings.Repeat("0a", 32) }, "checksum_sha256", "base64"},
 		"a checksum unpadded":  {func(in *PresignInput) { put(in); in.ChecksumSHA256 = checksumOfNothing()[:43] }, "checksum_sha256", "base64"},
-		"not nothing's":        {func(in *PresignInput) { put(in); in.ChecksumSHA256 = strings.Repeat("A", 43) + "="; in.ContentLength = length(0) }, "checksum_sha256", "empty object"},
-		"a length for GET":     {func(in *PresignInput) { in.ContentLength = length(1) }, "content_length", "PUT alone"},
-		"a negative length":    {func(in *PresignInput) { put(in); in.ContentLength = length(-1) }, "content_length", "negative"},
+		"not nothing's": {func(in *PresignInput) {
+			put(in)
+			in.ChecksumSHA256 = strings.Repeat("A", 43) + "="
+			in.ContentLength = length(0)
+		}, "checksum_sha256", "empty object"},
+		"a length for GET":  {func(in *PresignInput) { in.ContentLength = length(1) }, "content_length", "PUT alone"},
+		"a negative length": {func(in *PresignInput) { put(in); in.ContentLength = length(-1) }, "content_length", "negative"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

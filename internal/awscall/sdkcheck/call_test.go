@@ -127,11 +127,17 @@ func TestCalls_SendWhatTheSDKDoes(t *testing.T) {
 			func(w *wire) error { _, err := w.sts().GetCallerIdentity(t.Context(), nil); return err },
 		},
 		"CreateAccessKey": {
-			func(w *wire) error { _, err := w.own().CreateAccessKey(t.Context(), place, ownCredentials()); return err },
+			func(w *wire) error {
+				_, err := w.own().CreateAccessKey(t.Context(), place, ownCredentials())
+				return err
+			},
 			func(w *wire) error { _, err := w.iam().CreateAccessKey(t.Context(), nil); return err },
 		},
 		"ListAccessKeys": {
-			func(w *wire) error { _, err := w.own().ListAccessKeys(t.Context(), place, ownCredentials()); return err },
+			func(w *wire) error {
+				_, err := w.own().ListAccessKeys(t.Context(), place, ownCredentials())
+				return err
+			},
 			func(w *wire) error { _, err := w.iam().ListAccessKeys(t.Context(), nil); return err },
 		},
 		"UpdateAccessKey": {
