@@ -55,6 +55,9 @@ func (e *MalformedResponse) Error() string {
 	return fmt.Sprintf("the response is not one of %s: %s; is this the address of the %s API?", api, e.Problem, api)
 }
 
+// MalformedResponse marks the error for packages that describe errors without importing this one.
+func (e *MalformedResponse) MalformedResponse() {}
+
 // IsAccessDenied says whether err is a service's refusal for want of a permission. A response to HEAD has a status alone.
 func IsAccessDenied(err error) bool {
 	var refusal *Refusal
