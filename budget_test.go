@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/s3conn/vault-plugin-s3conn/internal/connection"
+	"github.com/s3conn/vault-plugin-s3conn/internal/upstream"
 )
 
 // budgeted lets the service be called as a real one is: in turn.
@@ -16,7 +17,7 @@ func (m *mount) budgeted(aws *service) {
 	budget := newBudget()
 	m.source = func(ctx context.Context, conn *connection.Connection) (session, error) {
 		if err := budget.forReads(conn).Wait(ctx); err != nil {
-			return session{}, upstream(opCreateSession, err)
+			return session{}, upstream.Describe(opCreateSession, err)
 		}
 		return aws.createSession(ctx, conn)
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/hashicorp/vault/sdk/framework"
 	"github.com/hashicorp/vault/sdk/logical"
 	"github.com/s3conn/vault-plugin-s3conn/internal/problem"
+	"github.com/s3conn/vault-plugin-s3conn/internal/upstream"
 )
 
 // missingError names a connection that is not there.
@@ -29,11 +30,6 @@ func (e *conflictError) Error() string {
 type unsettledError struct{ text string }
 
 func (e *unsettledError) Error() string { return e.text }
-
-// refusedError is a request that stays impossible until somebody changes something.
-type refusedError struct{ text string }
-
-func (e *refusedError) Error() string { return e.text }
 
 // errorResponse maps every error of a handler to what Vault answers. Only a CodedError that is not wrapped keeps its
 // status on the way from the plugin to Vault.
@@ -61,22 +57,36 @@ func statusOf(err error) (status int, known bool) {
 	var (
 		invalid *problem.Error
 		missing *missingError
-		refused *refusedError
-		failed  *upstreamError
+		failed  *upstream.Error
 		overrun *conflictError
 		unready *unsettledError
 	)
 	switch {
-	case errors.As(err, &invalid), errors.As(err, &missing), errors.As(err, &refused):
+	case errors.As(err, &invalid), errors.As(err, &missing):
 		return http.StatusBadRequest, true
 	case errors.As(err, &failed):
-		return failed.status, true
+		return upstreamStatus(failed), true
 	case errors.As(err, &overrun):
 		return http.StatusConflict, true
 	case errors.As(err, &unready):
 		return http.StatusServiceUnavailable, true
 	}
 	return 0, false
+}
+
+// upstreamStatus is what a client of Vault's API gets for a failed call. It repeats by itself what comes with 429 or 5xx.
+func upstreamStatus(failed *upstream.Error) int {
+	switch {
+	case failed.Kind == upstream.Permanent:
+		return http.StatusBadRequest
+	case failed.Kind == upstream.Throttled:
+		return http.StatusTooManyRequests
+	case failed.Busy:
+		return http.StatusServiceUnavailable
+	case failed.TimedOut:
+		return http.StatusGatewayTimeout
+	}
+	return http.StatusBadGateway
 }
 
 // answer puts errorResponse behind a handler.

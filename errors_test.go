@@ -17,16 +17,17 @@ import (
 
 	"github.com/s3conn/vault-plugin-s3conn/internal/network"
 	"github.com/s3conn/vault-plugin-s3conn/internal/problem"
+	"github.com/s3conn/vault-plugin-s3conn/internal/upstream"
 	"github.com/s3conn/vault-plugin-s3conn/rolesanywhere"
 )
 
 func TestErrorResponse_KeepsItsStatusAndWordsOnTheWayToVault(t *testing.T) {
 	t.Parallel()
 	api := func(status int, code, message string) error {
-		return upstream(opCreateSession, &rolesanywhere.APIError{StatusCode: status, Code: code, Message: message, RequestID: "req-1"})
+		return upstream.Describe(opCreateSession, &rolesanywhere.APIError{StatusCode: status, Code: code, Message: message, RequestID: "req-1"})
 	}
 	onTheWay := func(err error) error {
-		return upstream(opCreateSession, &url.Error{Op: "Post", URL: "https://service.example/sessions", Err: err})
+		return upstream.Describe(opCreateSession, &url.Error{Op: "Post", URL: "https://service.example/sessions", Err: err})
 	}
 	wrongField := &problem.List{}
 	wrongField.Add("duration", "is wrong")
@@ -54,9 +55,9 @@ func TestErrorResponse_KeepsItsStatusAndWordsOnTheWayToVault(t *testing.T) {
 		"untrusted CA":        {onTheWay(x509.UnknownAuthorityError{}), 502, []string{"ca_cert"}},
 		"forbidden address":   {onTheWay(&net.OpError{Op: "dial", Err: network.ErrForbiddenAddress}), 400, []string{"link-local"}},
 		"broken connection":   {onTheWay(errors.New("CANARY")), 502, []string{"broke"}},
-		"invalid response":    {upstream(opCreateSession, fmt.Errorf("%w: no credentials", rolesanywhere.ErrInvalidResponse)), 502, []string{"no credentials"}},
-		"S3 refuses":          {upstream(opListBuckets, &s3Error{status: 403, Code: "InvalidAccessKeyId", Message: "no such key", RequestID: "s3-req"}), 400, []string{"ListBuckets: InvalidAccessKeyId: no such key", "HTTP 403", "s3-req", "does not know"}},
-		"S3 slow down":        {upstream(opListBuckets, &s3Error{status: 503, Code: "SlowDown", Message: "x"}), 429, []string{"SlowDown"}},
+		"invalid response":    {upstream.Describe(opCreateSession, fmt.Errorf("%w: no credentials", rolesanywhere.ErrInvalidResponse)), 502, []string{"no credentials"}},
+		"S3 refuses":          {upstream.Describe(opListBuckets, &s3Error{status: 403, Code: "InvalidAccessKeyId", Message: "no such key", ID: "s3-req"}), 400, []string{"ListBuckets: InvalidAccessKeyId: no such key", "HTTP 403", "s3-req", "does not know"}},
+		"S3 slow down":        {upstream.Describe(opListBuckets, &s3Error{status: 503, Code: "SlowDown", Message: "x"}), 429, []string{"SlowDown"}},
 		"while testing":       {fmt.Errorf("writing: %w; unchanged", api(503, "ServiceUnavailable", "x")), 503, []string{"writing: ", "unchanged"}},
 		"storage":             {fmt.Errorf("storing: %w", errStorage), 500, []string{errStorage.Error()}},
 		"read-only node":      {fmt.Errorf("storing: %w", logical.ErrReadOnly), 500, []string{logical.ErrReadOnly.Error()}},
@@ -96,12 +97,4 @@ func asVaultSeesIt(t *testing.T, resp *logical.Response, err error) (status int,
 		return coded.Code(), received.Error()
 	}
 	return http.StatusInternalServerError, received.Error()
-}
-
-func TestUpstream_DescribesAnErrorOnce(t *testing.T) {
-	t.Parallel()
-	once := upstream(opCreateSession, &rolesanywhere.APIError{StatusCode: 403, Code: "AccessDeniedException", Message: "no"})
-	if twice := upstream(opListBuckets, fmt.Errorf("wrapped: %w", once)); !strings.HasPrefix(twice.Error(), "wrapped: CreateSession: ") {
-		t.Errorf("described again: %v", twice)
-	}
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/s3conn/vault-plugin-s3conn/internal/connection"
 	"github.com/s3conn/vault-plugin-s3conn/internal/secret"
+	"github.com/s3conn/vault-plugin-s3conn/internal/upstream"
 )
 
 // FuzzListBuckets has a store answer a test with anything: the result is no larger than the answer, and an error is short,
@@ -28,7 +29,7 @@ func FuzzListBuckets(f *testing.F) {
 	f.Add(204, "", []byte{})
 	f.Add(200, xml, []byte{})
 	f.Add(403, xml, []byte(`<Error><Code>SignatureDoesNotMatch</Code><Message>no</Message><RequestId>1</RequestId><StringToSign>x</StringToSign></Error>`))
-	f.Add(503, xml, []byte(`<Error><Code>SlowDown</Code><Message>`+strings.Repeat("ü", maxMessage)+`</Message></Error>`))
+	f.Add(503, xml, []byte(`<Error><Code>SlowDown</Code><Message>`+strings.Repeat("ü", 500)+`</Message></Error>`))
 	f.Add(400, strings.Repeat("x", 2<<10), []byte("<Error><Code>a&#10;b\x7f</Code><Message>\u2028\u202e&#9;</Message></Error>"))
 	f.Add(404, xml, []byte(twoBuckets))
 	f.Add(404, "text/html; charset=utf-8", []byte("not found"))
@@ -53,7 +54,7 @@ func FuzzListBuckets(f *testing.F) {
 	conn.S3Endpoint = store.URL
 	creds := &credentials{accessKey: "AKIAEXAMPLE", secretKey: secret.New("CANARY-KEY"), sessionToken: secret.New("CANARY-TOKEN")}
 
-	fixed := regexp.MustCompile("^ListBuckets: (HTTP [0-9]+ without an S3 error in it; .*|" + regexp.QuoteMeta(errNotS3.Error()) +
+	fixed := regexp.MustCompile("^ListBuckets: (HTTP [0-9]+ without an error of the service in it; .*|" + regexp.QuoteMeta(errNotS3.Error()) +
 		"|the connection to [0-9.:]+ broke before it answered)$")
 	f.Fuzz(func(t *testing.T, status int, contentType string, body []byte) {
 		if status < 200 || status > 999 {
@@ -62,7 +63,7 @@ func FuzzListBuckets(f *testing.F) {
 		answer.Store(&canned{status, contentType, body})
 		start := time.Now()
 		names, err := listBuckets(t.Context(), &conn, creds, testTime)
-		if took := time.Since(start); took > upstreamTimeout {
+		if took := time.Since(start); took > upstream.Timeout {
 			t.Errorf("it took %s", took)
 		}
 		if err == nil {
@@ -72,7 +73,7 @@ func FuzzListBuckets(f *testing.F) {
 			}
 			return
 		}
-		err = upstream(opListBuckets, err)
+		err = upstream.Describe(opListBuckets, err)
 		text := err.Error()
 		if answered, known := statusOf(err); !known || answered < 400 || len(names) > 0 {
 			t.Errorf("names beside the error: %q; it is answered with %d: %s", names, answered, text)

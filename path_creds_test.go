@@ -83,7 +83,7 @@ func TestCreds_FailureKeepsItsStatus(t *testing.T) {
 	sessionTest(t, func(t *testing.T, m *mount, aws *service) {
 		m.writeConnections(1)
 		for _, status := range []int{http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout} {
-			aws.set(func(s *service) { s.err = &upstreamError{operation: opCreateSession, status: status, text: "no"} })
+			aws.set(func(s *service) { s.err = failedCall(status, "no") })
 			pass(coolDown)
 			resp, err := m.do(t.Context(), logical.ReadOperation, "creds/orders-0", nil)
 			if got, text := asVaultSeesIt(t, resp, err); got != status || text != "CreateSession: no" {

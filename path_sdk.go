@@ -12,6 +12,7 @@ import (
 	"github.com/hashicorp/vault/sdk/framework"
 	"github.com/hashicorp/vault/sdk/logical"
 	"github.com/s3conn/vault-plugin-s3conn/internal/connection"
+	"github.com/s3conn/vault-plugin-s3conn/internal/upstream"
 )
 
 const (
@@ -41,7 +42,10 @@ A failure is a status with {"code","message"}, which SDKs show.
 	// keyRecheck is when an SDK asks again for access keys, which do not expire.
 	keyRecheck = time.Hour
 
-	codeInternal = "InternalError"
+	// Codes of failures for which a service has given none.
+	codeInternal       = "InternalError"
+	codeInvalidRequest = "InvalidRequest"
+	codeUnavailable    = "ServiceUnavailable"
 )
 
 func (b *backend) sdkPaths() []*framework.Path {
@@ -124,19 +128,30 @@ func (b *backend) sdkFailure(err error) (*logical.Response, error) {
 		b.Logger().Error("reading credentials for an SDK", "error", err)
 		return sdkFailed(http.StatusInternalServerError, codeInternal, err), nil
 	}
-	code := "InvalidRequest"
+	code := codeInvalidRequest
 	var missing *missingError
-	var failed *upstreamError
+	var failed *upstream.Error
 	var unready *unsettledError
 	switch {
 	case errors.As(err, &missing):
 		status, code = http.StatusNotFound, "NoSuchConnection"
 	case errors.As(err, &failed):
-		code = failed.code
+		code = sdkCode(failed)
 	case errors.As(err, &unready):
 		code = codeUnavailable
 	}
 	return sdkFailed(status, code, err), nil
+}
+
+// sdkCode is the service's code, or what SDKs make of its absence.
+func sdkCode(failed *upstream.Error) string {
+	switch {
+	case failed.Code != "":
+		return failed.Code
+	case failed.Kind == upstream.Permanent:
+		return codeInvalidRequest
+	}
+	return codeUnavailable
 }
 
 func sdkFailed(status int, code string, err error) *logical.Response {

@@ -4,12 +4,14 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"net/http"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/hashicorp/vault/sdk/logical"
+	"github.com/s3conn/vault-plugin-s3conn/internal/upstream"
 )
 
 // readSDK returns the raw answer of sdk/NAME.
@@ -93,15 +95,22 @@ func TestSDK_FailureIsAStatusWithCodeAndMessage(t *testing.T) {
 		if status, body := m.readSDK("nothing"); status != 404 || body["code"] != "NoSuchConnection" || body["message"] == "" {
 			t.Errorf("a missing connection is %d, %v", status, body)
 		}
-		for _, failure := range []*upstreamError{
-			{operation: opCreateSession, status: 400, code: "AccessDeniedException", text: "AccessDeniedException: no"},
-			{operation: opCreateSession, status: 503, code: codeUnavailable, text: "busy"},
+		refused := failedCall(http.StatusBadRequest, "AccessDeniedException: no")
+		refused.Code = "AccessDeniedException"
+		for _, failure := range []struct {
+			err    *upstream.Error
+			status int
+			code   string
+		}{
+			{refused, http.StatusBadRequest, "AccessDeniedException"},
+			{failedCall(http.StatusBadRequest, "the certificate has expired"), http.StatusBadRequest, codeInvalidRequest},
+			{failedCall(http.StatusServiceUnavailable, "busy"), http.StatusServiceUnavailable, codeUnavailable},
 		} {
-			aws.set(func(s *service) { s.err = failure })
-			pass(coolDown)
-			if status, body := m.readSDK("orders-0"); status != failure.status || body["code"] != failure.code || body["message"] != failure.Error() ||
-				body["Code"] != body["code"] || body["Message"] != body["message"] {
-				t.Errorf("%v is answered with %d, %v", failure, status, body)
+			aws.set(func(s *service) { s.err = failure.err })
+			pass(maxBackoff)
+			if status, body := m.readSDK("orders-0"); status != failure.status || body["code"] != failure.code ||
+				body["message"] != failure.err.Error() || body["Code"] != body["code"] || body["Message"] != body["message"] {
+				t.Errorf("%v is answered with %d, %v", failure.err, status, body)
 			}
 		}
 		m.storage.breakOn(errStorage, "get")

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/s3conn/vault-plugin-s3conn/internal/connection"
+	"github.com/s3conn/vault-plugin-s3conn/internal/upstream"
 )
 
 // maxProbeWait bounds a whole test, as maxReaderWait bounds a reader and for its reason.
@@ -36,7 +37,7 @@ func (b *backend) probe(ctx context.Context, conn *connection.Connection) (*prob
 	created := b.now()
 	buckets, err := listBuckets(ctx, conn, &result.credentials, b.now())
 	if err != nil {
-		return nil, upstream(opListBuckets, err)
+		return nil, upstream.Describe(opListBuckets, err)
 	}
 	result.buckets = buckets
 	result.createSession, result.listBuckets = created.Sub(start), b.now().Sub(created)

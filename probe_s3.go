@@ -17,6 +17,7 @@ import (
 
 	"github.com/s3conn/vault-plugin-s3conn/internal/connection"
 	"github.com/s3conn/vault-plugin-s3conn/internal/network"
+	"github.com/s3conn/vault-plugin-s3conn/internal/upstream"
 	"github.com/s3conn/vault-plugin-s3conn/rolesanywhere"
 )
 
@@ -27,16 +28,32 @@ const (
 	maxBucketList = 8 << 20
 )
 
-var errNotS3 = errors.New("the answer is not S3's list of buckets; is this the address of the store's S3 API?")
+var errNotS3 error = &notS3Error{}
 
 // s3Error is an S3 store's refusal.
 type s3Error struct {
-	XMLName   xml.Name `xml:"Error"`
-	Code      string
-	Message   string
-	RequestID string `xml:"RequestId"`
-	status    int
+	XMLName xml.Name `xml:"Error"`
+	Code    string
+	Message string
+	ID      string `xml:"RequestId"`
+	status  int
 }
+
+// notS3Error is a successful response that is not S3's.
+type notS3Error struct{}
+
+func (*notS3Error) Error() string {
+	return "the answer is not S3's list of buckets; is this the address of the store's S3 API?"
+}
+
+// MalformedResponse implements upstream.Malformed.
+func (*notS3Error) MalformedResponse() {}
+
+// The methods of upstream.Refusal.
+func (e *s3Error) HTTPStatus() int      { return e.status }
+func (e *s3Error) ErrorCode() string    { return e.Code }
+func (e *s3Error) ErrorMessage() string { return e.Message }
+func (e *s3Error) RequestID() string    { return e.ID }
 
 func (e *s3Error) Error() string { return fmt.Sprintf("%s: %s (HTTP %d)", e.Code, e.Message, e.status) }
 
@@ -45,7 +62,7 @@ func (e *s3Error) Error() string { return fmt.Sprintf("%s: %s (HTTP %d)", e.Code
 //
 // https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListBuckets.html
 func listBuckets(ctx context.Context, conn *connection.Connection, creds *credentials, now time.Time) ([]string, error) {
-	ctx, cancel := context.WithTimeout(ctx, upstreamTimeout)
+	ctx, cancel := context.WithTimeout(ctx, upstream.Timeout)
 	defer cancel()
 	httpClient, err := network.NewClient(conn.Network())
 	if err != nil {
@@ -114,8 +131,8 @@ func decodeS3Error(answer *http.Response, body []byte) error {
 	if xml.Unmarshal(body, refusal) != nil || strings.TrimSpace(refusal.Code) == "" {
 		return &s3Error{status: answer.StatusCode}
 	}
-	if refusal.RequestID == "" {
-		refusal.RequestID = answer.Header.Get("X-Amz-Request-Id")
+	if refusal.ID == "" {
+		refusal.ID = answer.Header.Get("X-Amz-Request-Id")
 	}
 	return refusal
 }

@@ -60,7 +60,7 @@ func (l *liveConnection) currentSession(ctx context.Context, storage logical.Sto
 			case !errors.Is(err, errStillFlying):
 				return session{}, err
 			case reader.left() <= 0:
-				return session{}, busy()
+				return session{}, sessionPending()
 			}
 		}
 		// What was fetched may be a stored session with less life than wanted.

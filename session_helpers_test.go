@@ -12,6 +12,7 @@ import (
 	"github.com/hashicorp/vault/sdk/logical"
 	"github.com/s3conn/vault-plugin-s3conn/internal/connection"
 	"github.com/s3conn/vault-plugin-s3conn/internal/secret"
+	"github.com/s3conn/vault-plugin-s3conn/internal/upstream"
 )
 
 // bubbleOffset moves a synctest bubble's clock, which starts in 2000, to testTime.
@@ -55,9 +56,9 @@ func (s *service) createSession(ctx context.Context, conn *connection.Connection
 		select {
 		case <-gate:
 		case <-ctx.Done():
-			return session{}, upstream(opCreateSession, ctx.Err())
-		case <-time.After(upstreamTimeout):
-			return session{}, upstream(opCreateSession, context.DeadlineExceeded)
+			return session{}, upstream.Describe(opCreateSession, ctx.Err())
+		case <-time.After(upstream.Timeout):
+			return session{}, upstream.Describe(opCreateSession, context.DeadlineExceeded)
 		}
 	}
 	if err != nil {

@@ -11,11 +11,9 @@ import (
 	"github.com/s3conn/vault-plugin-s3conn/internal/connection"
 	"github.com/s3conn/vault-plugin-s3conn/internal/network"
 	"github.com/s3conn/vault-plugin-s3conn/internal/secret"
+	"github.com/s3conn/vault-plugin-s3conn/internal/upstream"
 	"github.com/s3conn/vault-plugin-s3conn/rolesanywhere"
 )
-
-// upstreamTimeout bounds one upstream step with its retries.
-const upstreamTimeout = 10 * time.Second
 
 const opCreateSession = "CreateSession"
 
@@ -25,7 +23,7 @@ var (
 )
 
 // sessionSource buys one session for a connection. It blocks until its turn in the budget has come, then for
-// upstreamTimeout at the most.
+// upstream.Timeout at the most.
 type sessionSource func(ctx context.Context, conn *connection.Connection) (session, error)
 
 // rolesAnywhereSource is the sessionSource that calls AWS.
@@ -46,7 +44,7 @@ func rolesAnywhereSource(now func() time.Time, queueOf func(*connection.Connecti
 			Endpoint:   conn.RolesAnywhereEndpoint,
 			HTTPClient: httpClient,
 			Retryer:    &retriesInTurn{Standard: retry.NewStandard(), turns: turns},
-			Timeout:    upstreamTimeout,
+			Timeout:    upstream.Timeout,
 			Now:        now,
 		})
 		if err != nil {
@@ -55,13 +53,13 @@ func rolesAnywhereSource(now func() time.Time, queueOf func(*connection.Connecti
 		// The first call's turn may be far off when many connections wake at once, and is not the service's time.
 		if err := turns.Wait(ctx); err != nil {
 			if errors.Is(ctx.Err(), context.Canceled) {
-				return session{}, upstream(opCreateSession, err)
+				return session{}, upstream.Describe(opCreateSession, err)
 			}
-			return session{}, busy()
+			return session{}, sessionPending()
 		}
 		out, err := client.CreateSession(ctx, id, conn.SessionInput())
 		if err != nil {
-			return session{}, upstream(opCreateSession, err)
+			return session{}, upstream.Describe(opCreateSession, err)
 		}
 		return newSession(out, now())
 	}
@@ -79,14 +77,26 @@ func newSession(out *rolesanywhere.CreateSessionOutput, now time.Time) (session,
 		issued: now,
 	}
 	if left := s.remaining(now); left < minRemaining {
-		return session{}, upstream(opCreateSession, fmt.Errorf("%w: it has %s left, and at least %s are needed; compare this host's clock",
+		return session{}, unusableSession(fmt.Errorf("%w: it has %s left, and at least %s are needed; compare this host's clock",
 			errShortSession, left, minRemaining))
 	}
 	if lifetime := s.expiration.Sub(now); lifetime > maxLifetime {
-		return session{}, upstream(opCreateSession, fmt.Errorf("%w: it has %s left, and AWS sells at most %s; compare this host's clock",
+		return session{}, unusableSession(fmt.Errorf("%w: it has %s left, and AWS gives at most %s; compare this host's clock",
 			errLongSession, lifetime.Truncate(time.Second), connection.MaxExtendedDuration*time.Second))
 	}
 	return s, nil
+}
+
+func unusableSession(cause error) error {
+	return upstream.New(opCreateSession, upstream.Unavailable, cause.Error(), cause)
+}
+
+// sessionPending is the error for a reader who has waited for a session for too long.
+func sessionPending() error {
+	pending := upstream.New(opCreateSession, upstream.Unavailable,
+		"the session is still being fetched, or waits for its turn because AWS allows few calls a second; try again", nil)
+	pending.Busy = true
+	return pending
 }
 
 // retriesInTurn gives a retry a turn in the budget like any other call. Where none comes in time there is no retry,

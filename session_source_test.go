@@ -14,6 +14,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/s3conn/vault-plugin-s3conn/internal/connection"
+	"github.com/s3conn/vault-plugin-s3conn/internal/upstream"
 	"github.com/s3conn/vault-plugin-s3conn/rolesanywhere"
 	"github.com/s3conn/vault-plugin-s3conn/rolesanywhere/rolesanywheretest"
 )
@@ -49,8 +50,8 @@ func TestRolesAnywhereSource_SendsNoSessionNameWhereNoneIsAccepted(t *testing.T)
 	t.Parallel()
 	l := newLab(t, rolesanywheretest.Options{RefuseRoleSessionName: true})
 	buy := rolesAnywhereSource(l.clock.Now, newBudget().forReads)
-	var failed *upstreamError
-	if _, err := buy(t.Context(), l.connection(l.sessionFields())); !errors.As(err, &failed) || !strings.Contains(failed.text, "send_session_name=false") {
+	var failed *upstream.Error
+	if _, err := buy(t.Context(), l.connection(l.sessionFields())); !errors.As(err, &failed) || !strings.Contains(failed.Error(), "send_session_name=false") {
 		t.Errorf("with a session name: %v, want the field that helps", err)
 	}
 	if _, err := buy(t.Context(), l.connection(l.sessionFields(with("send_session_name", false)))); err != nil {
@@ -71,13 +72,13 @@ func TestRolesAnywhereSource_WaitsForItsTurn(t *testing.T) {
 	}
 	short, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	var failed *upstreamError
-	if _, err := buy(short, conn); !errors.As(err, &failed) || failed.status != http.StatusServiceUnavailable || failed.Error() != busy().Error() {
-		t.Errorf("without a turn: %v, want %v", err, busy())
+	var failed *upstream.Error
+	if _, err := buy(short, conn); !errors.As(err, &failed) || upstreamStatus(failed) != http.StatusServiceUnavailable || failed.Error() != sessionPending().Error() {
+		t.Errorf("without a turn: %v, want %v", err, sessionPending())
 	}
 	gone, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := buy(gone, conn); !errors.Is(err, context.Canceled) || !errors.As(err, &failed) || failed.Error() == busy().Error() {
+	if _, err := buy(gone, conn); !errors.Is(err, context.Canceled) || !errors.As(err, &failed) || failed.Error() == sessionPending().Error() {
 		t.Errorf("given up while waiting: %v, want the cancellation", err)
 	}
 	if n := l.aws.Calls(); n != 1 {
@@ -91,8 +92,8 @@ func TestRolesAnywhereSource_RetryWithoutATurnEndsWithTheServicesWords(t *testin
 	l.aws.Inject(rolesanywheretest.Fault{Status: 429, Code: "ThrottlingException", Message: "Rate exceeded"})
 	conn := l.connection(l.sessionFields())
 	_, err := rolesAnywhereSource(l.clock.Now, budgetOf(conn, 1).forReads)(t.Context(), conn)
-	var failed *upstreamError
-	if !errors.As(err, &failed) || failed.status != http.StatusTooManyRequests || failed.code != "ThrottlingException" ||
+	var failed *upstream.Error
+	if !errors.As(err, &failed) || upstreamStatus(failed) != http.StatusTooManyRequests || failed.Code != "ThrottlingException" ||
 		!strings.HasPrefix(failed.Error(), "CreateSession: ThrottlingException: Rate exceeded (HTTP 429, request id ") {
 		t.Errorf("throttled with an empty budget: %v", err)
 	}
@@ -133,8 +134,8 @@ func TestRolesAnywhereSource_EndedCertificateIsRefusedWithoutACall(t *testing.T)
 	} {
 		now := func() time.Time { return testTime.Add(moved) }
 		_, err := rolesAnywhereSource(now, newBudget().forReads)(t.Context(), conn)
-		var refused *refusedError
-		if !errors.As(err, &refused) || !strings.HasPrefix(refused.text, "certificate: ") || !strings.Contains(refused.text, says) {
+		var refused *upstream.Error
+		if !errors.As(err, &refused) || !strings.HasPrefix(refused.Error(), "certificate: ") || !strings.Contains(refused.Error(), says) {
 			t.Errorf("%s later: %v, want a refusal that says %q", moved, err, says)
 		}
 	}
@@ -191,8 +192,8 @@ func TestNewSession_RefusesOneThatIsTooShort(t *testing.T) {
 			}
 			continue
 		}
-		var failed *upstreamError
-		if !errors.Is(err, errShortSession) || !errors.As(err, &failed) || failed.status != http.StatusBadGateway {
+		var failed *upstream.Error
+		if !errors.Is(err, errShortSession) || !errors.As(err, &failed) || upstreamStatus(failed) != http.StatusBadGateway {
 			t.Errorf("a session with %s left is accepted: %v", left, err)
 		}
 		if s != (session{}) {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/hashicorp/vault/sdk/logical"
+	"github.com/s3conn/vault-plugin-s3conn/internal/upstream"
 )
 
 func TestSession_ConcurrentColdReadersCauseOneCall(t *testing.T) {
@@ -111,7 +112,7 @@ func TestSession_NeverHandedOutUnderSixtySeconds(t *testing.T) {
 	sessionTest(t, func(t *testing.T, m *mount, aws *service) {
 		m.writeConnections(1)
 		m.readCreds(t.Context(), "orders-0")
-		aws.set(func(s *service) { s.err = upstream(opCreateSession, context.DeadlineExceeded) })
+		aws.set(func(s *service) { s.err = upstream.Describe(opCreateSession, context.DeadlineExceeded) })
 		pass(3540 * time.Second)
 		if g := m.readCreds(t.Context(), "orders-0"); g.accessKey != "ASIA1" || g.ttl != 60 {
 			t.Errorf("with 60 s left a reader got %+v, want the session", g)
@@ -165,7 +166,7 @@ func TestSession_FailedRefreshKeepsServingAndBacksOff(t *testing.T) {
 func TestSession_RefusalIsRepeatedWithoutACallForAWhile(t *testing.T) {
 	sessionTest(t, func(t *testing.T, m *mount, aws *service) {
 		m.writeConnections(2)
-		refusal := &upstreamError{operation: opCreateSession, status: 400, text: "AccessDeniedException: no"}
+		refusal := failedCall(400, "AccessDeniedException: no")
 		aws.set(func(s *service) { s.err = refusal })
 		for range 10 {
 			for _, g := range m.readers(10, "orders-0")() {

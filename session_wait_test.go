@@ -31,7 +31,7 @@ func TestSession_ReaderWaitsTwelveSecondsAndTheFetchGoesOn(t *testing.T) {
 			t.Fatalf("a reader still waits after %s", time.Since(start))
 		}
 		if coded, ok := reader.err.(logical.HTTPCodedError); !ok || coded.Code() != http.StatusServiceUnavailable ||
-			reader.err.Error() != busy().Error() || reader.took != 12*time.Second {
+			reader.err.Error() != sessionPending().Error() || reader.took != 12*time.Second {
 			t.Errorf("the reader got %+v, want a 503 after 12s", reader)
 		}
 		close(gate)
@@ -105,7 +105,7 @@ func TestSession_ReaderWaitsTwelveSecondsHoweverOftenTheSettingsChange(t *testin
 			time.Sleep(5 * time.Second)
 			m.writeConnections(1)
 		}
-		if g := wait()[0]; g.err == nil || g.err.Error() != busy().Error() || g.took != 12*time.Second {
+		if g := wait()[0]; g.err == nil || g.err.Error() != sessionPending().Error() || g.took != 12*time.Second {
 			t.Errorf("the reader got %+v, want a 503 after 12s", g)
 		}
 		close(gate)
@@ -148,7 +148,7 @@ func TestConfigWrite_VerifiesUntilItsTimeIsOverAndNoLonger(t *testing.T) {
 	sessionTest(t, func(t *testing.T, m *mount, _ *service) {
 		m.source = func(ctx context.Context, _ *connection.Connection) (session, error) {
 			<-ctx.Done() // no turn comes
-			return session{}, busy()
+			return session{}, sessionPending()
 		}
 		m.start()
 		start := time.Now()
@@ -173,13 +173,13 @@ func TestTestConnection_WaitsFourteenSecondsForItsSession(t *testing.T) {
 	sessionTest(t, func(t *testing.T, m *mount, _ *service) {
 		m.source = func(ctx context.Context, _ *connection.Connection) (session, error) {
 			<-ctx.Done() // no turn comes
-			return session{}, busy()
+			return session{}, sessionPending()
 		}
 		m.start()
 		m.writeConnections(1)
 		start := time.Now()
 		resp, err := m.do(t.Context(), logical.UpdateOperation, "test/orders-0", nil)
-		if status, text := asVaultSeesIt(t, resp, err); status != http.StatusServiceUnavailable || text != busy().Error() || time.Since(start) != 14*time.Second {
+		if status, text := asVaultSeesIt(t, resp, err); status != http.StatusServiceUnavailable || text != sessionPending().Error() || time.Since(start) != 14*time.Second {
 			t.Errorf("answered with %d, %q after %s; want a 503 after 14s", status, text, time.Since(start))
 		}
 	})
@@ -225,7 +225,7 @@ func TestSession_RefusalsCoolDownForLongerAndLonger(t *testing.T) {
 	sessionTest(t, func(t *testing.T, m *mount, aws *service) {
 		m.writeConnections(1)
 		aws.set(func(s *service) {
-			s.err = &upstreamError{operation: opCreateSession, status: http.StatusBadRequest, text: "refused"}
+			s.err = failedCall(http.StatusBadRequest, "refused")
 		})
 		for end := time.Now().Add(10 * time.Minute); time.Now().Before(end); pass(time.Second) {
 			m.readCreds(t.Context(), "orders-0")
@@ -246,7 +246,7 @@ func TestSession_OutagesCoolDownForFiveSecondsEachTime(t *testing.T) {
 	sessionTest(t, func(t *testing.T, m *mount, aws *service) {
 		m.writeConnections(1)
 		aws.set(func(s *service) {
-			s.err = &upstreamError{operation: opCreateSession, status: http.StatusBadGateway, text: "down"}
+			s.err = failedCall(http.StatusBadGateway, "down")
 		})
 		for end := time.Now().Add(time.Minute); time.Now().Before(end); pass(time.Second) {
 			m.readCreds(t.Context(), "orders-0")

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/s3conn/vault-plugin-s3conn/internal/connection"
+	"github.com/s3conn/vault-plugin-s3conn/internal/upstream"
 	"github.com/s3conn/vault-plugin-s3conn/rolesanywhere/rolesanywheretest"
 )
 
@@ -84,6 +85,18 @@ const twoBuckets = `<?xml version="1.0" encoding="UTF-8"?>
 <ListAllMyBucketsResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Owner><ID>x</ID></Owner><Buckets>
 <Bucket><Name>invoices</Name><CreationDate>2026-01-01T00:00:00.000Z</CreationDate></Bucket>
 <Bucket><Name>orders</Name><CreationDate>2026-01-01T00:00:00.000Z</CreationDate></Bucket></Buckets></ListAllMyBucketsResult>`
+
+// failedCall is a failed CreateSession that clients of Vault's API get as the status.
+func failedCall(status int, text string) *upstream.Error {
+	kinds := map[int]upstream.Kind{http.StatusBadRequest: upstream.Permanent, http.StatusTooManyRequests: upstream.Throttled}
+	kind, known := kinds[status]
+	if !known {
+		kind = upstream.Unavailable
+	}
+	failed := upstream.New(opCreateSession, kind, text, nil)
+	failed.Busy, failed.TimedOut = status == http.StatusServiceUnavailable, status == http.StatusGatewayTimeout
+	return failed
+}
 
 // store answers ListBuckets, or whatever it is told to answer.
 type store struct {

@@ -1,0 +1,43 @@
+package upstream
+
+import "strings"
+
+// hint is what to change after a refusal. Its first three fields choose it: an empty one accepts anything, and the message
+// accepts what contains it.
+type hint struct{ operation, code, message, text string }
+
+func hints() []hint {
+	return []hint{
+		{"CreateSession", "", "Untrusted signing certificate",
+			"the trust anchor does not hold the CA that issued the certificate, or intermediates are missing in certificate"},
+		{"CreateSession", "", "Insufficient certificate", "the certificate needs the key usage digitalSignature"},
+		{"CreateSession", "", "Not authorized to set roleSessionName",
+			"set send_session_name=false, or let the profile accept a custom role session name"},
+		{"CreateSession", "", "Unable to assume role",
+			"the role's trust policy has to allow sts:AssumeRole, sts:TagSession and sts:SetSourceIdentity " +
+				"to rolesanywhere.amazonaws.com, and the profile has to list the role"},
+		{"", "", "MaxSessionDuration", "lower duration, or raise the role's maximum session duration"},
+		{"", "InvalidAccessKeyId", "", "the store does not know the access key"},
+		{"", "SignatureDoesNotMatch", "", "the secret key or s3_region is not the right one"},
+		{"", "InvalidTokenId", "", "the store does not accept the session token"},
+		{"", "AuthorizationHeaderMalformed", "", "s3_region is not the store's region"},
+		{"", "RequestTimeTooSkewed", "", "this host's clock and the store's differ by too much"},
+		{"ListBuckets", "AccessDenied", "", "the credentials need s3:ListAllMyBuckets for the test"},
+	}
+}
+
+func hintFor(operation, code, message string) string {
+	if code == "" && message == "" {
+		if operation == "ListBuckets" {
+			return "is this the address of the store's S3 API?"
+		}
+		return "is this the address of the service?"
+	}
+	for _, one := range hints() {
+		if (one.operation == "" || one.operation == operation) && (one.code == "" || one.code == code) &&
+			strings.Contains(message, one.message) {
+			return one.text
+		}
+	}
+	return ""
+}
