@@ -1,8 +1,6 @@
 package rolesanywhere
 
 import (
-	"crypto"
-	"crypto/elliptic"
 	"crypto/rand"
 	"net/http"
 	"testing"
@@ -15,13 +13,11 @@ func benchmarkIdentities(b *testing.B) map[string]*Identity {
 		"rsa2048-chain": vectorIdentity(b, "rsa-chain"),
 		"p256":          vectorIdentity(b, "p256"),
 		"p384":          vectorIdentity(b, "p384"),
+		"p521":          vectorIdentity(b, "p521"),
+		"mldsa44":       vectorIdentity(b, "ml-dsa-44"),
+		"mldsa65-chain": vectorIdentity(b, "ml-dsa-65"),
+		"mldsa87":       vectorIdentity(b, "ml-dsa-87"),
 	}
-	key := ecKey(b, elliptic.P521())
-	id, err := ParseIdentity(certificatePEM(selfSigned(b, leafTemplate(), key)), pkcs8PEM(b, key), nil)
-	if err != nil {
-		b.Fatal(err)
-	}
-	identities["p521"] = id
 	return identities
 }
 
@@ -32,7 +28,7 @@ func BenchmarkSign(b *testing.B) {
 			b.ReportAllocs()
 			digest := make([]byte, 32)
 			for b.Loop() {
-				if _, err := id.key.Sign(rand.Reader, digest, crypto.SHA256); err != nil {
+				if _, err := id.key.Sign(rand.Reader, digest, id.hash); err != nil {
 					b.Fatal(err)
 				}
 			}

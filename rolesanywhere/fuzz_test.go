@@ -67,7 +67,11 @@ func FuzzParsePrivateKey(f *testing.F) {
 		if err := checkPublicKey(key.Public()); err != nil {
 			t.Errorf("an unsupported key was accepted: %v", err)
 		}
-		if _, err := ParsePrivateKey(pkcs8PEM(t, key), nil); err != nil {
+		written, err := MarshalPrivateKey(key)
+		if err != nil {
+			t.Fatalf("the key cannot be written: %v", err)
+		}
+		if _, err := ParsePrivateKey(written, nil); err != nil {
 			t.Errorf("the key is not accepted again: %v", err)
 		}
 	})

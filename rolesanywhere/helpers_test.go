@@ -50,8 +50,11 @@ func readVector(t testing.TB, name string) (*http.Request, []byte) {
 func vectorIdentity(t testing.TB, name string) *Identity {
 	t.Helper()
 	certificates := readTestdata(t, name+".pem")
-	if name == "rsa-chain" {
+	switch name {
+	case "rsa-chain":
 		certificates = append(certificates, readTestdata(t, "intermediate.pem")...)
+	case "ml-dsa-65", "p256-under-ml-dsa":
+		certificates = append(certificates, readTestdata(t, "intermediate-ml-dsa-44.pem")...)
 	}
 	id, err := ParseIdentity(certificates, readTestdata(t, name+".key"), nil)
 	if err != nil {
@@ -93,7 +96,13 @@ func caTemplate() *x509.Certificate {
 // looks at the issuer.
 func selfSigned(t testing.TB, template *x509.Certificate, key crypto.Signer) *x509.Certificate {
 	t.Helper()
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	return issued(t, template, key.Public(), key)
+}
+
+// issued makes a certificate of template for a public key, signed with another.
+func issued(t testing.TB, template *x509.Certificate, public crypto.PublicKey, key crypto.Signer) *x509.Certificate {
+	t.Helper()
+	der, err := x509.CreateCertificate(rand.Reader, template, template, public, key)
 	if err != nil {
 		t.Fatal(err)
 	}

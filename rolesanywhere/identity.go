@@ -11,12 +11,15 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"filippo.io/mldsa"
 )
 
 // Algorithm names of the Authorization header.
 const (
 	algorithmRSA   = "AWS4-X509-RSA-SHA256"
 	algorithmECDSA = "AWS4-X509-ECDSA-SHA256"
+	algorithmMLDSA = "AWS4-X509-MLDSA"
 )
 
 // Identity is a certificate, its intermediates and its private key: what IAM Roles Anywhere knows a
@@ -26,6 +29,7 @@ type Identity struct {
 	certificates []*x509.Certificate
 	key          crypto.Signer
 	algorithm    string
+	hash         crypto.Hash // 0: the message itself is signed
 	serial       string
 	// The base64 forms are half the work of signing with ECDSA, so they are made once.
 	x509Header  string
@@ -47,8 +51,10 @@ func ParseIdentity(certificatePEM, privateKeyPEM, passphrase []byte) (*Identity,
 }
 
 // NewIdentity joins a certificate, leaf first and then its intermediates, with its private key. The
-// key may live elsewhere (an HSM, a KMS): it is asked for its public key once and then only to sign
-// SHA-256 digests, with PKCS #1 v1.5 for RSA and in ASN.1 DER for ECDSA.
+// key may live elsewhere (an HSM, a KMS): it is asked for its public key once, which must be a *rsa.PublicKey,
+// *ecdsa.PublicKey or *mldsa.PublicKey (crypto/mldsa's, which filippo.io/mldsa stands for before Go 1.27), and
+// then only to sign: SHA-256 digests, with PKCS #1 v1.5 for RSA and in ASN.1 DER for ECDSA; whole messages, with
+// options whose HashFunc is 0, for ML-DSA. A crypto.MessageSigner is given the message in every case.
 //
 // Errors wrap [ErrInvalidCertificate], [ErrTooManyIntermediates], [ErrCertificateUnusable],
 // [ErrUnsupportedKey] or [ErrKeyMismatch]. The certificate's dates are not looked at.
@@ -70,7 +76,7 @@ func NewIdentity(certificates []*x509.Certificate, key crypto.Signer) (*Identity
 		return nil, err
 	}
 	comparable, ok := public.(interface{ Equal(crypto.PublicKey) bool })
-	if !ok || !comparable.Equal(certificates[0].PublicKey) {
+	if !ok || !comparable.Equal(publicKey(certificates[0])) {
 		return nil, fmt.Errorf("checking key: %w; want the key that the certificate was requested with",
 			ErrKeyMismatch)
 	}
@@ -78,10 +84,14 @@ func NewIdentity(certificates []*x509.Certificate, key crypto.Signer) (*Identity
 		certificates: slices.Clone(certificates),
 		key:          key,
 		algorithm:    algorithmECDSA,
+		hash:         crypto.SHA256,
 		serial:       certificates[0].SerialNumber.String(),
 	}
-	if _, ok := public.(*rsa.PublicKey); ok {
+	switch public.(type) {
+	case *rsa.PublicKey:
 		id.algorithm = algorithmRSA
+	case *mldsa.PublicKey:
+		id.algorithm, id.hash = algorithmMLDSA, 0
 	}
 	encoded := make([]string, len(certificates))
 	for i, c := range certificates {

@@ -70,7 +70,8 @@ func TestParseCertificates_TellsWhatIsWrong(t *testing.T) {
 		"no digitalSignature": {leafWith(func(c *x509.Certificate) { c.KeyUsage = x509.KeyUsageKeyEncipherment }), ErrCertificateUnusable, "digitalSignature"},
 		"no key usage":        {leafWith(func(c *x509.Certificate) { c.KeyUsage = 0 }), ErrCertificateUnusable, "digitalSignature"},
 		"no subject":          {leafWith(func(c *x509.Certificate) { c.Subject = pkix.Name{} }), ErrCertificateUnusable, "subject is empty"},
-		"Ed25519":             {certificatePEM(selfSigned(t, leafTemplate(), edKey)), ErrUnsupportedKey, "want RSA"},
+		"Ed25519 leaf":        {certificatePEM(issued(t, leafTemplate(), edKey.Public(), key)), ErrUnsupportedKey, "want RSA"},
+		"Ed25519 CA":          {certificatePEM(issued(t, leafTemplate(), key.Public(), edKey)), ErrCertificateUnusable, "signed with Ed25519"},
 		"P-224":               {certificatePEM(selfSigned(t, leafTemplate(), ecKey(t, elliptic.P224()))), ErrUnsupportedKey, "P-256"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -32,7 +32,8 @@ func DecodePEM(data []byte) ([]*pem.Block, error) {
 		return nil, fmt.Errorf("the text is %d bytes long; at most %d are read", len(data), maxPEM)
 	}
 	var blocks []*pem.Block
-	rest := data
+	// Editors on Windows write a byte order mark at the start of a file, which pem.Decode takes for a part of the line.
+	rest := bytes.ReplaceAll(data, []byte("\ufeff"+"-----BEGIN"), pemBegin)
 	for {
 		block, after := pem.Decode(rest)
 		if block == nil {

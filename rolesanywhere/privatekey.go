@@ -8,6 +8,8 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+
+	mldsax509 "filippo.io/mldsa/x509"
 )
 
 const privateKeyWant = "want one PEM block that begins with -----BEGIN PRIVATE KEY-----, " +
@@ -16,10 +18,13 @@ const privateKeyWant = "want one PEM block that begins with -----BEGIN PRIVATE K
 const convertKey = "convert it with: openssl pkcs8 -topk8 -v2 aes-256-cbc -in old.pem -out new.pem"
 
 // ParsePrivateKey parses the PEM text of one private key: PKCS#8, PKCS#8 encrypted with PBES2, PKCS#1,
-// or SEC 1 (an EC PARAMETERS block may stand before it). The key must be RSA of at least 2048 bits or
-// ECDSA on P-256, P-384 or P-521. The passphrase is used for an encrypted key and ignored for any
-// other; neither it nor the key is kept or quoted. An encrypted key whose key derivation would take
-// more than about a second or 128 MiB is refused, so that a hostile file costs little.
+// or SEC 1 (an EC PARAMETERS block may stand before it). The key must be RSA of 2048 to 8192 bits, ECDSA
+// on P-256, P-384 or P-521, or ML-DSA-44, -65 or -87 with its seed. The passphrase is used for an
+// encrypted key and ignored for any other; neither it nor the key is kept or quoted.
+//
+// PBES2 is read with PBKDF2 (HMAC with SHA-1, -224, -256, -384 or -512) or scrypt, and AES-CBC or 3DES-CBC. A key
+// whose derivation would take more than 1,000,000 iterations or, with scrypt, N*r*p = 262144 (32 MiB) is refused
+// before anything is computed, so that a hostile file costs little.
 //
 // Errors wrap [ErrInvalidPrivateKey], [ErrUnsupportedKey], [ErrPassphraseRequired] or
 // [ErrPassphraseIncorrect].
@@ -114,12 +119,17 @@ func isAcceptedCurve(oid asn1.ObjectIdentifier) bool {
 // parsePKCS8 tells a kind of key that crypto/x509 cannot read (secp256k1, DSA) from a damaged one, so
 // that its owner makes a new key instead of looking for a copying mistake.
 func parsePKCS8(der []byte) (any, error) {
+	var info privateKeyInfo
+	_, err := asn1.Unmarshal(der, &info)
+	readable := err == nil
+	if _, _, isMLDSA := mldsaParameters(info.Algorithm.Algorithm); isMLDSA && readable {
+		return parseMLDSA(info.Algorithm.Algorithm, info.PrivateKey)
+	}
 	key, err := x509.ParsePKCS8PrivateKey(der)
 	if err == nil {
 		return key, nil
 	}
-	var info privateKeyInfo
-	if _, err := asn1.Unmarshal(der, &info); err == nil {
+	if readable {
 		var curve asn1.ObjectIdentifier
 		_, _ = asn1.Unmarshal(info.Algorithm.Parameters.FullBytes, &curve)
 		isEC := info.Algorithm.Algorithm.Equal(oidEC) && isAcceptedCurve(curve)
@@ -141,4 +151,14 @@ func parseSEC1(der []byte) (any, error) {
 		return nil, checkPublicKey(nil)
 	}
 	return nil, err
+}
+
+// MarshalPrivateKey returns a private key as PEM text: PKCS#8 without encryption, ML-DSA as its seed. Whoever holds it is
+// the identity. A key that keeps itself to itself, such as an HSM's, is an error that wraps [ErrUnsupportedKey].
+func MarshalPrivateKey(key crypto.Signer) ([]byte, error) {
+	der, err := mldsax509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		return nil, fmt.Errorf("encoding private key: %w: a %T cannot be written as PKCS#8", ErrUnsupportedKey, key)
+	}
+	return pem.EncodeToMemory(&pem.Block{Type: pkcs8Block, Bytes: der}), nil
 }

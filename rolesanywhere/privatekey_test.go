@@ -29,6 +29,7 @@ func TestParsePrivateKey_ReadsEveryFormat(t *testing.T) {
 	for name, want := range map[string]crypto.Signer{
 		"pkcs1": rsaKey, "sec1": p256,
 		"pbkdf2-sha256-aes256": p256, "pbkdf2-sha1-aes128": p256, "pbkdf2-des3": p256, "scrypt": p256,
+		"pbkdf2-sha224-aes192": p256, "pbkdf2-sha384-aes192": p256, "pbkdf2-sha512": p256,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -46,6 +47,101 @@ func TestParsePrivateKey_ReadsEveryFormat(t *testing.T) {
 		if err != nil || got.(*ecdsa.PrivateKey).Curve != curve {
 			t.Errorf("%s: %v", curve.Params().Name, err)
 		}
+	}
+}
+
+func TestParsePrivateKey_ReadsMLDSA(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"ml-dsa-44", "ml-dsa-65", "ml-dsa-87"} {
+		certificates, err := ParseCertificates(readTestdata(t, name+".pem"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, file := range []string{name + ".key", "keys/" + name + "-both.pem"} {
+			key, err := ParsePrivateKey(readTestdata(t, file), nil)
+			if err != nil {
+				t.Errorf("%s: %v", file, err)
+				continue
+			}
+			if _, err := NewIdentity(certificates, key); err != nil {
+				t.Errorf("%s: %v", file, err)
+			}
+		}
+		expanded, err := ParsePrivateKey(readTestdata(t, "keys/"+name+"-expanded.pem"), nil)
+		if expanded != nil || !errors.Is(err, ErrUnsupportedKey) || !strings.Contains(err.Error(), "without its seed") {
+			t.Errorf("%s expanded: error = %v", name, err)
+		}
+	}
+}
+
+// Every part of the "both" form that can contradict the other is judged.
+func TestParsePrivateKey_RefusesDamagedMLDSA(t *testing.T) {
+	t.Parallel()
+	read := func(name string) privateKeyInfo {
+		block, _ := pem.Decode(readTestdata(t, name))
+		var info privateKeyInfo
+		if _, err := asn1.Unmarshal(block.Bytes, &info); err != nil {
+			t.Fatal(err)
+		}
+		return info
+	}
+	flip := func(at int) func([]byte) []byte {
+		return func(key []byte) []byte { key[at] ^= 1; return key }
+	}
+	const expandedAt = 4 + 34 + 4 // after the sequence's header, the seed and the expanded key's header
+	for name, tt := range map[string]struct {
+		file   string
+		change func([]byte) []byte
+	}{
+		"empty":            {"ml-dsa-44.key", func([]byte) []byte { return nil }},
+		"short seed":       {"ml-dsa-44.key", func([]byte) []byte { return []byte{0x80, 1, 7} }},
+		"unknown choice":   {"ml-dsa-44.key", func(key []byte) []byte { key[0] = 0x81; return key }},
+		"trailing bytes":   {"ml-dsa-44.key", func(key []byte) []byte { return append(key, 0) }},
+		"other seed":       {"keys/ml-dsa-44-both.pem", flip(4 + 2)},
+		"other rho":        {"keys/ml-dsa-44-both.pem", flip(expandedAt)},
+		"other public key": {"keys/ml-dsa-44-both.pem", flip(expandedAt + 64)},
+		"other size":       {"keys/ml-dsa-65-both.pem", func(key []byte) []byte { return key }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			info := read(tt.file)
+			info.Algorithm.Algorithm = oidMLDSA44
+			info.PrivateKey = tt.change(info.PrivateKey)
+			key, err := ParsePrivateKey(encodePEM(pkcs8Block, mustMarshal(t, info).FullBytes), nil)
+			if key != nil || !errors.Is(err, ErrInvalidPrivateKey) || !strings.Contains(err.Error(), "damaged") {
+				t.Errorf("key = %v, error = %v", key != nil, err)
+			}
+		})
+	}
+}
+
+func TestParse_AcceptsAByteOrderMark(t *testing.T) {
+	t.Parallel()
+	const mark = "\ufeff"
+	certificates := mark + string(readTestdata(t, "rsa-chain.pem")) + mark + string(readTestdata(t, "intermediate.pem"))
+	if _, err := ParseIdentity([]byte(certificates), []byte(mark+string(readTestdata(t, "rsa-chain.key"))), nil); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestMarshalPrivateKey_WritesWhatIsReadAgain(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"rsa", "p521", "ml-dsa-44", "ml-dsa-65", "ml-dsa-87"} {
+		key, err := ParsePrivateKey(readTestdata(t, name+".key"), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		written, err := MarshalPrivateKey(key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		again, err := ParsePrivateKey(written, nil)
+		if err != nil || !key.(interface{ Equal(crypto.PrivateKey) bool }).Equal(again) {
+			t.Errorf("%s: another key was read: %v", name, err)
+		}
+	}
+	if written, err := MarshalPrivateKey(brokenSigner{}); written != nil || !errors.Is(err, ErrUnsupportedKey) {
+		t.Errorf("a key that keeps itself to itself: error = %v", err)
 	}
 }
 
@@ -91,8 +187,7 @@ func keyRefusals(t *testing.T) map[string]keyRefusal {
 		"passphrase wrong too": {key("pbkdf2-sha1-aes128"), "wrong", ErrPassphraseIncorrect, "does not open"},
 		"legacy encryption":    {key("legacy"), keysPassphrase, ErrUnsupportedKey, "openssl pkcs8 -topk8"},
 		"PBES1":                {key("pbes1"), keysPassphrase, ErrUnsupportedKey, "openssl pkcs8 -topk8"},
-		"HMAC-SHA-512":         {key("pbkdf2-sha512"), keysPassphrase, ErrUnsupportedKey, "SHA-256"},
-		"hostile iterations":   {key("pbkdf2-hostile"), keysPassphrase, ErrUnsupportedKey, "2000001 PBKDF2 iterations"},
+		"hostile iterations":   {key("pbkdf2-hostile"), keysPassphrase, ErrUnsupportedKey, "2000001 PBKDF2 iterations, at most 1000000"},
 		"OpenSSH":              {key("openssh"), "", ErrUnsupportedKey, "ssh-keygen -p -m PKCS8"},
 		"Ed25519":              {key("ed25519"), "", ErrUnsupportedKey, "want RSA"},
 		"encrypted Ed25519":    {key("ed25519-encrypted"), keysPassphrase, ErrUnsupportedKey, "want RSA"},
@@ -167,7 +262,7 @@ func TestParsePrivateKey_RefusesHostileEncryption(t *testing.T) {
 	aes := algorithm(oidAES256CBC, iv)
 	pbkdf2 := algorithm(oidPBKDF2, pbkdf2Params{Salt: salt, Iterations: 1})
 	scrypt := func(n, r, p int) pkix.AlgorithmIdentifier {
-		return algorithm(oidScrypt, scryptParams{salt, n, r, p})
+		return algorithm(oidScrypt, scryptParams{Salt: salt, N: n, R: r, P: p})
 	}
 	for name, tt := range map[string]struct {
 		kdf, cipher pkix.AlgorithmIdentifier
@@ -181,10 +276,12 @@ func TestParsePrivateKey_RefusesHostileEncryption(t *testing.T) {
 		"scrypt memory":          {scrypt(1<<20, 8, 1), aes, data, ErrUnsupportedKey},
 		"scrypt block size":      {scrypt(2, 1<<40, 1), aes, data, ErrUnsupportedKey},
 		"scrypt parallelism":     {scrypt(2, 8, 1<<40), aes, data, ErrUnsupportedKey},
-		"scrypt product":         {scrypt(1<<14, 8, 16), aes, data, ErrUnsupportedKey},
+		"scrypt product":         {scrypt(1<<14, 8, 3), aes, data, ErrUnsupportedKey},
 		"scrypt overflow":        {scrypt(1<<62, 1<<62, 1<<62), aes, data, ErrUnsupportedKey},
 		"scrypt zero":            {scrypt(0, 8, 1), aes, data, ErrInvalidPrivateKey},
-		"scrypt not power of 2":  {scrypt(3, 8, 1), aes, data, ErrPassphraseIncorrect},
+		"scrypt not power of 2":  {scrypt(3, 8, 1), aes, data, ErrInvalidPrivateKey},
+		"scrypt key length":      {algorithm(oidScrypt, scryptParams{salt, 2, 8, 1, 16}), aes, data, ErrInvalidPrivateKey},
+		"unknown PRF":            {algorithm(oidPBKDF2, pbkdf2Params{Salt: salt, Iterations: 1, PRF: pkix.AlgorithmIdentifier{Algorithm: oidRSA}}), aes, data, ErrUnsupportedKey},
 		"unknown KDF":            {algorithm(oidRSA, 1), aes, data, ErrUnsupportedKey},
 		"unknown cipher":         {pbkdf2, algorithm(oidRSA, 1), data, ErrUnsupportedKey},
 		"short IV":               {pbkdf2, algorithm(oidAES256CBC, iv[:8]), data, ErrInvalidPrivateKey},

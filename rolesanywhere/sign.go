@@ -86,8 +86,8 @@ func (id *Identity) signCanonical(canonical []byte, date, scope string) ([]byte,
 	b = append(append(b, date...), '\n')
 	b = append(append(b, scope...), '\n')
 	b = hex.AppendEncode(b, hash[:])
-	digest := sha256.Sum256(b)
-	signature, err := id.key.Sign(rand.Reader, digest[:], crypto.SHA256)
+	// A key that signs messages gets the string to sign, any other its digest; ML-DSA has no digest of its own.
+	signature, err := crypto.SignMessage(id.key, rand.Reader, b, id.hash)
 	if err != nil {
 		return nil, fmt.Errorf("signing request: %w", err)
 	}

@@ -14,6 +14,8 @@ import (
 	"fmt"
 	"math/big"
 	"time"
+
+	"filippo.io/mldsa"
 )
 
 // KeyType is a kind of private key.
@@ -23,9 +25,13 @@ type KeyType string
 const (
 	RSA2048 KeyType = "rsa2048"
 	RSA3072 KeyType = "rsa3072"
+	RSA4096 KeyType = "rsa4096"
 	P256    KeyType = "p256"
 	P384    KeyType = "p384"
 	P521    KeyType = "p521"
+	MLDSA44 KeyType = "ml-dsa-44"
+	MLDSA65 KeyType = "ml-dsa-65"
+	MLDSA87 KeyType = "ml-dsa-87"
 
 	RSA1024 KeyType = "rsa1024"
 	P224    KeyType = "p224"
@@ -53,6 +59,14 @@ func GenerateKey(t KeyType) (crypto.Signer, error) {
 		return rsa.GenerateKey(rand.Reader, 2048)
 	case RSA3072:
 		return rsa.GenerateKey(rand.Reader, 3072)
+	case RSA4096:
+		return rsa.GenerateKey(rand.Reader, 4096)
+	case MLDSA44:
+		return mldsa.GenerateKey(mldsa.MLDSA44())
+	case MLDSA65:
+		return mldsa.GenerateKey(mldsa.MLDSA65())
+	case MLDSA87:
+		return mldsa.GenerateKey(mldsa.MLDSA87())
 	case Ed25519:
 		_, key, err := ed25519.GenerateKey(rand.Reader)
 		return key, err
@@ -64,7 +78,7 @@ func GenerateKey(t KeyType) (crypto.Signer, error) {
 type AuthorityOptions struct {
 	// CommonName is the CA's; empty means one that says what it is.
 	CommonName string
-	// KeyType is the CA's; empty means P256. Certificates are signed with SHA-256.
+	// KeyType is the CA's; empty means P256. It signs with SHA-256, or with ML-DSA.
 	KeyType KeyType
 	// NotBefore and NotAfter bound its validity; zero means an hour before Now, and ten years after.
 	NotBefore, NotAfter time.Time
@@ -121,7 +135,7 @@ func newAuthority(o AuthorityOptions, parent *Authority) (*Authority, error) {
 	if parent != nil {
 		issuer, signer = parent.certificate, parent.key
 	}
-	der, err := x509.CreateCertificate(rand.Reader, template, issuer, key.Public(), signer)
+	der, err := createCertificate(template, issuer, key.Public(), signer)
 	if err != nil {
 		return nil, fmt.Errorf("creating CA certificate: %w", err)
 	}

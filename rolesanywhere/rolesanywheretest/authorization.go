@@ -11,6 +11,7 @@ import (
 const (
 	algorithmRSA   = "AWS4-X509-RSA-SHA256"
 	algorithmECDSA = "AWS4-X509-ECDSA-SHA256"
+	algorithmMLDSA = "AWS4-X509-MLDSA"
 
 	amzDateLayout = "20060102T150405Z"
 )
@@ -27,7 +28,8 @@ func (a authorization) scope() string {
 	return a.date + "/" + a.region + "/rolesanywhere/aws4_request"
 }
 
-// parseAuthorization accepts one spelling alone: the one that AWS documents and its own clients send.
+// parseAuthorization accepts the two spellings that AWS documents and its own clients send: the fields stand in one order, with
+// a comma between them or a comma and a space.
 func parseAuthorization(r *http.Request) (authorization, *Error) {
 	var a authorization
 	values := r.Header.Values("Authorization")
@@ -39,16 +41,20 @@ func parseAuthorization(r *http.Request) (authorization, *Error) {
 		return a, incomplete("Authorization is sent more than once")
 	}
 	algorithm, rest, _ := strings.Cut(values[0], " ")
-	if algorithm != algorithmRSA && algorithm != algorithmECDSA {
-		return a, incomplete("Unsupported algorithm: use %s or %s", algorithmRSA, algorithmECDSA)
+	if algorithm != algorithmRSA && algorithm != algorithmECDSA && algorithm != algorithmMLDSA {
+		return a, incomplete("Unsupported algorithm: use %s, %s or %s", algorithmRSA, algorithmECDSA, algorithmMLDSA)
 	}
-	parts := strings.Split(rest, ", ")
+	parts := strings.Split(rest, ",")
 	if len(parts) != 3 {
 		return a, incomplete("Authorization header requires Credential, SignedHeaders and Signature, in this order")
 	}
 	fields := make([]string, len(parts))
 	for i, name := range []string{"Credential", "SignedHeaders", "Signature"} {
-		value, ok := strings.CutPrefix(parts[i], name+"=")
+		part := parts[i]
+		if i > 0 {
+			part = strings.TrimPrefix(part, " ")
+		}
+		value, ok := strings.CutPrefix(part, name+"=")
 		if !ok || value == "" {
 			return a, incomplete("Authorization header requires %s", name)
 		}

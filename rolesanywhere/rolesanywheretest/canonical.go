@@ -137,6 +137,16 @@ func canonicalRequest(r *http.Request, query []queryPair, signedHeaders []string
 	return b.String()
 }
 
+// checkContentHash compares X-Amz-Content-Sha256, which a client need not send, with the body.
+func checkContentHash(r *http.Request, body []byte) *Error {
+	values := r.Header.Values("X-Amz-Content-Sha256")
+	digest := sha256.Sum256(body)
+	if len(values) > 1 || (len(values) == 1 && values[0] != hex.EncodeToString(digest[:])) {
+		return invalidSignature("X-Amz-Content-Sha256 must be the SHA-256 of the body in lower-case hexadecimal, once")
+	}
+	return nil
+}
+
 // stringToSign puts the algorithm of the X.509 variant in the place of AWS4-HMAC-SHA256:
 // https://docs.aws.amazon.com/rolesanywhere/latest/userguide/authentication-sign-process.html.
 func stringToSign(a authorization, canonical string) string {

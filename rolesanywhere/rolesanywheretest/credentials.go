@@ -23,6 +23,8 @@ type SessionRequest struct {
 	Expiration time.Time
 	// Certificate is the verified leaf.
 	Certificate *x509.Certificate
+	// InstanceProperties are those sent; nil if none were.
+	InstanceProperties map[string]string
 }
 
 // Credentials are what a session is worth. The zero Expiration means the request's.

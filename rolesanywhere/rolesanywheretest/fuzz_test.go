@@ -12,7 +12,7 @@ import (
 // signed: nobody can sign anew for the vectors' certificates here.
 func FuzzService(f *testing.F) {
 	signed := map[string]bool{}
-	for _, name := range vectorNames() {
+	for name := range vectorRoots() {
 		raw := readTestdata(f, name+".http")
 		r, err := readRequest(raw)
 		if err != nil {
@@ -26,7 +26,7 @@ func FuzzService(f *testing.F) {
 		f.Add(raw)
 	}
 	f.Add([]byte("POST /sessions HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"))
-	s := vectorService(f, readTestdata(f, "rsa.http"))
+	s := vectorService(f, "rsa", readTestdata(f, "rsa.http"))
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		r, err := readRequest(raw)
 		if err != nil {

@@ -5,9 +5,7 @@ import (
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
-	"crypto/rand"
 	"crypto/rsa"
-	"crypto/sha256"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/asn1"
@@ -15,6 +13,9 @@ import (
 	"fmt"
 	"math/big"
 	"time"
+
+	"filippo.io/mldsa"
+	mldsax509 "filippo.io/mldsa/x509"
 )
 
 // IssueOptions describes an end-entity certificate. The zero value is one that the service accepts;
@@ -51,7 +52,7 @@ type Issued struct {
 
 	// CertificatePEM is the leaf and then Chain.
 	CertificatePEM []byte
-	// PrivateKeyPEM is PKCS#8, not encrypted; nil where Key is, or where Key keeps it to itself.
+	// PrivateKeyPEM is PKCS#8, not encrypted, of ML-DSA the seed; nil where Key is, or where Key keeps it to itself.
 	PrivateKeyPEM []byte
 }
 
@@ -71,7 +72,7 @@ func (a *Authority) Issue(o IssueOptions) (*Issued, error) {
 	if public == nil {
 		public = key.Public()
 	}
-	der, err := x509.CreateCertificate(rand.Reader, a.leafTemplate(o), a.certificate, public, a.key)
+	der, err := createCertificate(a.leafTemplate(o), a.certificate, public, a.key)
 	if err == nil && o.Version1 {
 		der, err = a.toVersion1(der)
 	}
@@ -90,8 +91,8 @@ func (a *Authority) Issue(o IssueOptions) (*Issued, error) {
 	}
 	issued.CertificatePEM = chainPEM.Bytes()
 	switch key.(type) {
-	case *rsa.PrivateKey, *ecdsa.PrivateKey, ed25519.PrivateKey:
-		pkcs8, err := x509.MarshalPKCS8PrivateKey(key)
+	case *rsa.PrivateKey, *ecdsa.PrivateKey, ed25519.PrivateKey, *mldsa.PrivateKey:
+		pkcs8, err := mldsax509.MarshalPKCS8PrivateKey(key)
 		if err != nil {
 			return nil, fmt.Errorf("encoding private key: %w", err)
 		}
@@ -137,52 +138,12 @@ func (a *Authority) leafTemplate(o IssueOptions) *x509.Certificate {
 // toVersion1 takes a certificate's version and extensions away and signs it anew: crypto/x509 only
 // makes version 3.
 func (a *Authority) toVersion1(der []byte) ([]byte, error) {
-	type tbsVersion3 struct {
-		Version            int `asn1:"explicit,tag:0"`
-		SerialNumber       *big.Int
-		SignatureAlgorithm pkix.AlgorithmIdentifier
-		Issuer             asn1.RawValue
-		Validity           asn1.RawValue
-		Subject            asn1.RawValue
-		PublicKey          asn1.RawValue
-		Extensions         asn1.RawValue
-	}
-	type tbsVersion1 struct {
-		SerialNumber       *big.Int
-		SignatureAlgorithm pkix.AlgorithmIdentifier
-		Issuer             asn1.RawValue
-		Validity           asn1.RawValue
-		Subject            asn1.RawValue
-		PublicKey          asn1.RawValue
-	}
-	type certificate struct {
-		TBS                asn1.RawValue
-		SignatureAlgorithm pkix.AlgorithmIdentifier
-		Signature          asn1.BitString
-	}
-	var signed certificate
-	if _, err := asn1.Unmarshal(der, &signed); err != nil {
-		return nil, err
-	}
-	var from tbsVersion3
-	if _, err := asn1.Unmarshal(signed.TBS.FullBytes, &from); err != nil {
-		return nil, err
-	}
-	tbs, err := asn1.Marshal(tbsVersion1{
-		from.SerialNumber, from.SignatureAlgorithm, from.Issuer, from.Validity, from.Subject, from.PublicKey,
-	})
-	if err != nil {
-		return nil, err
-	}
-	digest := sha256.Sum256(tbs)
-	signature, err := a.key.Sign(rand.Reader, digest[:], crypto.SHA256)
-	if err != nil {
-		return nil, err
-	}
-	return asn1.Marshal(certificate{
-		TBS:                asn1.RawValue{FullBytes: tbs},
-		SignatureAlgorithm: signed.SignatureAlgorithm,
-		Signature:          asn1.BitString{Bytes: signature, BitLength: 8 * len(signature)},
+	return rewrite(der, a.key, func(tbs *tbsCertificate) any {
+		return struct {
+			SerialNumber                                  *big.Int
+			Algorithm                                     pkix.AlgorithmIdentifier
+			Issuer, Validity, Subject, PublicKeyInfoValue asn1.RawValue
+		}{tbs.SerialNumber, tbs.Algorithm, tbs.Issuer, tbs.Validity, tbs.Subject, tbs.PublicKey}
 	})
 }
 

@@ -20,6 +20,9 @@ const (
 
 	minDurationSeconds = 900
 	maxDurationSeconds = 43200
+
+	maxProperties     = 50
+	maxPropertyLength = 200
 )
 
 var (
@@ -36,6 +39,7 @@ var (
 type parameters struct {
 	profileARN, roleARN, trustAnchorARN, roleSessionName string
 	durationSeconds                                      int // 0: not sent
+	instanceProperties                                   map[string]string
 	query                                                []queryPair
 }
 
@@ -121,8 +125,10 @@ func parseParameters(rawQuery string, body []byte) (parameters, *Error) {
 		*field.to = value
 	}
 	p.query = query
-	p.durationSeconds, refusal = durationMember(members)
-	if refusal != nil {
+	if p.durationSeconds, refusal = durationMember(members); refusal != nil {
+		return parameters{}, refusal
+	}
+	if p.instanceProperties, refusal = propertiesMember(members); refusal != nil {
 		return parameters{}, refusal
 	}
 	return p, nil
@@ -170,6 +176,35 @@ func durationMember(members map[string]json.RawMessage) (int, *Error) {
 		return 0, invalid("durationSeconds must be %d to %d", minDurationSeconds, maxDurationSeconds)
 	}
 	return seconds, nil
+}
+
+// propertiesMember has the limits of
+// https://docs.aws.amazon.com/rolesanywhere/latest/APIReference/API_InstanceProperty.html.
+func propertiesMember(members map[string]json.RawMessage) (map[string]string, *Error) {
+	raw, ok := members["instanceProperties"]
+	if !ok || string(raw) == "null" {
+		return nil, nil
+	}
+	var properties map[string]*string
+	if err := json.Unmarshal(raw, &properties); err != nil {
+		return nil, malformed("instanceProperties must be an object of strings")
+	}
+	if len(properties) > maxProperties {
+		return nil, invalid("instanceProperties must have at most %d members", maxProperties)
+	}
+	sent := make(map[string]string, len(properties))
+	for key, value := range properties {
+		if value == nil {
+			return nil, malformed("instanceProperties must be an object of strings")
+		}
+		for _, text := range []string{key, *value} {
+			if n := utf8.RuneCountInString(text); n < 1 || n > maxPropertyLength {
+				return nil, invalid("instanceProperties' names and values must have 1 to %d characters", maxPropertyLength)
+			}
+		}
+		sent[key] = *value
+	}
+	return sent, nil
 }
 
 // check applies the rules that need no state: shapes, and that the resources belong together.

@@ -19,6 +19,8 @@ type Recorded struct {
 	ProfileARN, RoleARN, TrustAnchorARN, RoleSessionName string
 	// Duration is what was asked for; 0 if nothing was.
 	Duration time.Duration
+	// InstanceProperties are those sent; nil if none were.
+	InstanceProperties map[string]string
 	// Subject and SerialNumber (decimal) are the verified certificate's; empty where it was refused.
 	Subject, SerialNumber string
 
@@ -36,7 +38,7 @@ func (e *Recorded) describe(r *http.Request, body []byte) {
 		return
 	}
 	e.ProfileARN, e.RoleARN, e.TrustAnchorARN = p.profileARN, p.roleARN, p.trustAnchorARN
-	e.RoleSessionName, e.Duration = p.roleSessionName, p.duration()
+	e.RoleSessionName, e.Duration, e.InstanceProperties = p.roleSessionName, p.duration(), p.instanceProperties
 }
 
 func (e *Recorded) names(name string) bool {

@@ -23,7 +23,7 @@ func TestRefusal_Certificate(t *testing.T) {
 		"SHA-1":               {IssueOptions{SHA1: true}, insufficient("the certificate's signature algorithm is weaker")},
 		"RSA 1024":            {IssueOptions{KeyType: RSA1024}, insufficient("the RSA key has 1024 bits")},
 		"P-224":               {IssueOptions{KeyType: P224}, insufficient("the curve is not")},
-		"Ed25519":             {IssueOptions{KeyType: Ed25519}, insufficient("the key is neither RSA nor ECDSA")},
+		"Ed25519":             {IssueOptions{KeyType: Ed25519}, insufficient("the key is not RSA, ECDSA or ML-DSA")},
 		"expired":             {IssueOptions{NotAfter: testTime().Add(-time.Second)}, untrusted("the certificate has expired")},
 		"not yet valid":       {IssueOptions{NotBefore: testTime().Add(time.Second)}, untrusted("the certificate is not yet valid")},
 	} {

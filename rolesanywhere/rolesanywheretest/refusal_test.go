@@ -78,6 +78,12 @@ func TestRefusal_Request(t *testing.T) {
 		"session name short": {func(u *unsigned) { u.body = with("roleSessionName", "a") }, invalid(`roleSessionName must match [\w+=,.@-]{2,64}`)},
 		"session name long":  {func(u *unsigned) { u.body = with("roleSessionName", strings.Repeat("a", 65)) }, invalid(`roleSessionName must match [\w+=,.@-]{2,64}`)},
 		"session name space": {func(u *unsigned) { u.body = with("roleSessionName", "a b") }, invalid(`roleSessionName must match [\w+=,.@-]{2,64}`)},
+		"properties a list":  {func(u *unsigned) { u.body = with("instanceProperties", []string{"a"}) }, malformed("instanceProperties must be an object of strings")},
+		"property a number":  {func(u *unsigned) { u.body = with("instanceProperties", map[string]any{"a": 1}) }, malformed("instanceProperties must be an object of strings")},
+		"property null":      {func(u *unsigned) { u.body = with("instanceProperties", map[string]any{"a": nil}) }, malformed("instanceProperties must be an object of strings")},
+		"property empty":     {func(u *unsigned) { u.body = with("instanceProperties", map[string]any{"a": ""}) }, invalid("instanceProperties' names and values must have 1 to 200 characters")},
+		"property name long": {func(u *unsigned) { u.body = with("instanceProperties", map[string]any{strings.Repeat("é", 201): "b"}) }, invalid("instanceProperties' names and values must have 1 to 200 characters")},
+		"properties 51":      {func(u *unsigned) { u.body = with("instanceProperties", manyProperties(51)) }, invalid("instanceProperties must have at most 50 members")},
 		"given twice":        {func(u *unsigned) { u.target += "?roleArn=arn%3Aaws%3Aiam%3A%3A123456789012%3Arole%2Fother" }, invalid("roleArn is given twice, with different values")},
 		"query not encoded":  {func(u *unsigned) { u.target += "?a=%zz" }, malformed("the query string is not percent-encoded: " + errPercentEncoding.Error())},
 		"query cut short":    {func(u *unsigned) { u.target += "?a=%4" }, malformed("the query string is not percent-encoded: " + errPercentEncoding.Error())},
@@ -100,6 +106,14 @@ func TestRefusal_Request(t *testing.T) {
 			checkRefusal(t, w, w.call(t, c.edit), c.want)
 		})
 	}
+}
+
+func manyProperties(n int) map[string]string {
+	properties := map[string]string{}
+	for i := range n {
+		properties[fmt.Sprint("name", i)] = strings.Repeat("é", 200)
+	}
+	return properties
 }
 
 func TestRefusal_Signature(t *testing.T) {
@@ -131,6 +145,8 @@ func TestRefusal_Signature(t *testing.T) {
 			invalid("content-type must be a signed header")},
 		"other x-amz header unsigned": {func(u *unsigned) { u.headers["x-amz-target"] = "x"; u.unsignedHeaders = []string{"x-amz-target"} },
 			invalid("x-amz-target must be a signed header")},
+		"content hash of another body": {func(u *unsigned) { u.headers["x-amz-content-sha256"] = strings.Repeat("0", 64) },
+			invalid("X-Amz-Content-Sha256 must be")},
 		"certificate absent":     {func(u *unsigned) { delete(u.headers, "x-amz-x509") }, invalid("x-amz-x509 must be a signed header")},
 		"certificate not base64": {func(u *unsigned) { u.headers["x-amz-x509"] = "%" }, denied(messageInsufficient, "X-Amz-X509 is not padded base64")},
 		"certificate not padded": {func(u *unsigned) { u.headers["x-amz-x509"] = "AA" }, denied(messageInsufficient, "X-Amz-X509 is not padded base64")},
@@ -176,14 +192,21 @@ func TestRefusal_Tampered(t *testing.T) {
 		"signature not hex":   {authorization(func(s string) string { return s + "zz" }), incomplete("Signature must be lower-case")},
 		"signature upper":     {authorization(upper), incomplete("Signature must be lower-case")},
 		"signature with more": {authorization(func(s string) string { return s + "00" }), notKeys},
-		"headers not sorted":  {replace("content-type;host", "host;content-type"), incomplete("SignedHeaders must be sorted")},
-		"header twice":        {replace("host;", "host;host;"), incomplete("SignedHeaders must be sorted")},
-		"header name upper":   {replace("host;", "Host;"), incomplete("SignedHeaders must be lower-case")},
-		"header not sent":     {replace("host;", "host;x-a;"), want{403, "InvalidSignatureException", "", "SignedHeaders names x-a"}},
-		"host not signed":     {replace("host;", ""), want{403, "InvalidSignatureException", "", "host must be a signed header"}},
-		"host":                {func(r *http.Request) { r.Host = "localhost" }, notKeys},
-		"query added":         {func(r *http.Request) { r.URL.RawQuery = "a=b" }, notKeys},
-		"date twice":          {func(r *http.Request) { r.Header.Add("X-Amz-Date", r.Header.Get("X-Amz-Date")) }, incomplete("X-Amz-Date must be sent once")},
+		"tab after a comma":   {replace(", Signature", ",\tSignature"), incomplete("Authorization header requires Signature")},
+		"two spaces":          {replace(", Signature", ",  Signature"), incomplete("Authorization header requires Signature")},
+		"fields in another order": {authorization(func(s string) string {
+			_, rest, _ := strings.Cut(s, " ")
+			parts := strings.Split(rest, ", ")
+			return algorithmECDSA + " " + parts[1] + ", " + parts[0] + ", " + parts[2]
+		}), incomplete("Authorization header requires Credential")},
+		"headers not sorted": {replace("content-type;host", "host;content-type"), incomplete("SignedHeaders must be sorted")},
+		"header twice":       {replace("host;", "host;host;"), incomplete("SignedHeaders must be sorted")},
+		"header name upper":  {replace("host;", "Host;"), incomplete("SignedHeaders must be lower-case")},
+		"header not sent":    {replace("host;", "host;x-a;"), want{403, "InvalidSignatureException", "", "SignedHeaders names x-a"}},
+		"host not signed":    {replace("host;", ""), want{403, "InvalidSignatureException", "", "host must be a signed header"}},
+		"host":               {func(r *http.Request) { r.Host = "localhost" }, notKeys},
+		"query added":        {func(r *http.Request) { r.URL.RawQuery = "a=b" }, notKeys},
+		"date twice":         {func(r *http.Request) { r.Header.Add("X-Amz-Date", r.Header.Get("X-Amz-Date")) }, incomplete("X-Amz-Date must be sent once")},
 		"certificate twice": {func(r *http.Request) { r.Header.Add("X-Amz-X509", r.Header.Get("X-Amz-X509")) },
 			want{403, "AccessDeniedException", messageInsufficient, "X-Amz-X509 must be sent once"}},
 		"chain added": {func(r *http.Request) { r.Header.Set("X-Amz-X509-Chain", "AAAA") },

@@ -176,6 +176,9 @@ func (s *Service) authenticate(r *http.Request, query []queryPair, body []byte, 
 	if refusal != nil {
 		return nil, refusal
 	}
+	if refusal := checkContentHash(r, body); refusal != nil {
+		return nil, refusal
+	}
 	if refusal := a.checkScope(r, s.options.Region, now, s.options.MaxClockSkew); refusal != nil {
 		return nil, refusal
 	}
@@ -249,6 +252,8 @@ func (s *Service) vend(ctx context.Context, p parameters, leaf *x509.Certificate
 		Duration:        p.duration(),
 		Expiration:      now.Add(lifetime).UTC().Truncate(time.Second),
 		Certificate:     leaf,
+
+		InstanceProperties: p.instanceProperties,
 	}
 	vend := s.options.Vend
 	if vend == nil {

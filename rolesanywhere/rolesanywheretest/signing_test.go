@@ -15,6 +15,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"filippo.io/mldsa"
 )
 
 const (
@@ -90,8 +92,11 @@ func newUnsigned(issued *Issued) *unsigned {
 		serial:    issued.Certificate.SerialNumber.String(),
 		date:      testTime().Format("20060102"), region: "us-east-1", service: "rolesanywhere", terminator: "aws4_request",
 	}
-	if _, ok := issued.Certificate.PublicKey.(*rsa.PublicKey); ok {
+	switch issued.Key.(type) {
+	case *rsa.PrivateKey:
 		u.algorithm = "AWS4-X509-RSA-SHA256"
+	case *mldsa.PrivateKey:
+		u.algorithm = "AWS4-X509-MLDSA"
 	}
 	if len(issued.Chain) > 0 {
 		u.headers["x-amz-x509-chain"] = chainHeader(issued.Chain)
@@ -134,8 +139,7 @@ func (u *unsigned) sign(t testing.TB) *http.Request {
 	list := strings.Join(names, ";")
 	canonical += "\n" + list + "\n" + hash(u.body)
 	scope := u.date + "/" + u.region + "/" + u.service + "/" + u.terminator
-	digest := sha256.Sum256([]byte(u.algorithm + "\n" + u.headers["x-amz-date"] + "\n" + scope + "\n" + hash(canonical)))
-	signature := signDigest(t, u.key, digest[:])
+	signature := signString(u.key, u.algorithm+"\n"+u.headers["x-amz-date"]+"\n"+scope+"\n"+hash(canonical))
 
 	r := httptest.NewRequest(u.method, u.target, strings.NewReader(u.body))
 	r.Host = u.host
@@ -146,9 +150,13 @@ func (u *unsigned) sign(t testing.TB) *http.Request {
 	return r
 }
 
-func signDigest(t testing.TB, key crypto.Signer, digest []byte) []byte {
-	t.Helper()
-	signature, err := key.Sign(rand.Reader, digest, crypto.SHA256)
+func signString(key crypto.Signer, toSign string) []byte {
+	message, options := []byte(toSign), crypto.Hash(0)
+	if _, ok := key.(*mldsa.PrivateKey); !ok {
+		digest := sha256.Sum256(message)
+		message, options = digest[:], crypto.SHA256
+	}
+	signature, err := key.Sign(rand.Reader, message, options)
 	if err != nil {
 		// Ed25519 signs no digest; the service refuses the key before it looks at the signature.
 		return []byte{0}
