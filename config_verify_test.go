@@ -54,7 +54,7 @@ func TestConfigWrite_FailedVerificationChangesNothing(t *testing.T) {
 	}{
 		"refused":   {refusing(http.StatusForbidden, "InvalidAccessKeyId", "unknown"), http.StatusBadRequest, "ListBuckets: InvalidAccessKeyId: unknown (HTTP 403, request id s3-req)"},
 		"throttled": {refusing(http.StatusServiceUnavailable, "SlowDown", "busy"), http.StatusTooManyRequests, "SlowDown: busy"},
-		"no store":  {say(http.StatusOK, "text/html", "<html>"), http.StatusBadRequest, "not S3's list of buckets"},
+		"no store":  {say(http.StatusOK, "text/html", "<html>"), http.StatusBadRequest, "the response is not one of S3"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -15,6 +15,7 @@ import (
 	"github.com/hashicorp/vault/sdk/logical"
 	"github.com/hashicorp/vault/sdk/plugin/pb"
 
+	"github.com/s3conn/vault-plugin-s3conn/internal/awscall"
 	"github.com/s3conn/vault-plugin-s3conn/internal/network"
 	"github.com/s3conn/vault-plugin-s3conn/internal/problem"
 	"github.com/s3conn/vault-plugin-s3conn/internal/upstream"
@@ -56,8 +57,8 @@ func TestErrorResponse_KeepsItsStatusAndWordsOnTheWayToVault(t *testing.T) {
 		"forbidden address":   {onTheWay(&net.OpError{Op: "dial", Err: network.ErrForbiddenAddress}), 400, []string{"link-local"}},
 		"broken connection":   {onTheWay(errors.New("CANARY")), 502, []string{"broke"}},
 		"invalid response":    {upstream.Describe(opCreateSession, fmt.Errorf("%w: no credentials", rolesanywhere.ErrInvalidResponse)), 502, []string{"no credentials"}},
-		"S3 refuses":          {upstream.Describe(opListBuckets, &s3Error{status: 403, Code: "InvalidAccessKeyId", Message: "no such key", ID: "s3-req"}), 400, []string{"ListBuckets: InvalidAccessKeyId: no such key", "HTTP 403", "s3-req", "does not know"}},
-		"S3 slow down":        {upstream.Describe(opListBuckets, &s3Error{status: 503, Code: "SlowDown", Message: "x"}), 429, []string{"SlowDown"}},
+		"S3 refuses":          {upstream.Describe(opListBuckets, &awscall.Refusal{Status: 403, Code: "InvalidAccessKeyId", Message: "no such key", ID: "s3-req"}), 400, []string{"ListBuckets: InvalidAccessKeyId: no such key", "HTTP 403", "s3-req", "does not know"}},
+		"S3 slow down":        {upstream.Describe(opListBuckets, &awscall.Refusal{Status: 503, Code: "SlowDown", Message: "x"}), 429, []string{"SlowDown"}},
 		"while testing":       {fmt.Errorf("writing: %w; unchanged", api(503, "ServiceUnavailable", "x")), 503, []string{"writing: ", "unchanged"}},
 		"storage":             {fmt.Errorf("storing: %w", errStorage), 500, []string{errStorage.Error()}},
 		"read-only node":      {fmt.Errorf("storing: %w", logical.ErrReadOnly), 500, []string{logical.ErrReadOnly.Error()}},

@@ -64,7 +64,7 @@ func testResponseSchema() map[string]*framework.FieldSchema {
 		"region":                {Type: framework.TypeString, Required: true, Description: "Region that ListBuckets was signed for."},
 		"endpoint":              {Type: framework.TypeString, Description: "Address of the S3-compatible store, where there is one."},
 		"bucket_count":          {Type: framework.TypeInt, Required: true, Description: "Number of buckets that ListBuckets returned."},
-		"buckets":               {Type: framework.TypeStringSlice, Required: true, Description: "Their names."},
+		"buckets":               {Type: framework.TypeStringSlice, Required: true, Description: "Names of the first 1,000."},
 		"create_session_ms":     {Type: framework.TypeInt64, Description: "Milliseconds that CreateSession took, with the wait for its turn. Sessions only."},
 		"list_buckets_ms":       {Type: framework.TypeInt64, Required: true, Description: "Milliseconds that ListBuckets took."},
 		"expiration":            {Type: framework.TypeString, Description: "When the test's session ends, RFC 3339, UTC. Sessions only."},

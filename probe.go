@@ -4,17 +4,24 @@ import (
 	"context"
 	"time"
 
+	"github.com/s3conn/vault-plugin-s3conn/internal/awscall"
 	"github.com/s3conn/vault-plugin-s3conn/internal/connection"
+	"github.com/s3conn/vault-plugin-s3conn/internal/network"
 	"github.com/s3conn/vault-plugin-s3conn/internal/upstream"
 )
 
-// maxProbeWait bounds a whole test, as maxReaderWait bounds a reader and for its reason.
-const maxProbeWait = 14 * time.Second
+const (
+	opListBuckets = "ListBuckets"
+
+	// maxProbeWait bounds a whole test: a request in flight holds Vault's state lock, so this is also how long a hanging
+	// service can delay a leader's step-down.
+	maxProbeWait = 14 * time.Second
+)
 
 // probeResult is what a test that passed found out.
 type probeResult struct {
 	credentials   credentials
-	buckets       []string
+	buckets       awscall.BucketList
 	createSession time.Duration
 	listBuckets   time.Duration
 }
@@ -35,13 +42,26 @@ func (b *backend) probe(ctx context.Context, conn *connection.Connection) (*prob
 		result.credentials = credentials{accessKey: conn.AccessKey, secretKey: conn.SecretKey}
 	}
 	created := b.now()
-	buckets, err := listBuckets(ctx, conn, &result.credentials, b.now())
+	buckets, err := b.listBuckets(ctx, conn, &result.credentials)
 	if err != nil {
 		return nil, upstream.Describe(opListBuckets, err)
 	}
-	result.buckets = buckets
+	result.buckets = *buckets
 	result.createSession, result.listBuckets = created.Sub(start), b.now().Sub(created)
 	return result, nil
+}
+
+func (b *backend) listBuckets(ctx context.Context, conn *connection.Connection, creds *credentials) (*awscall.BucketList, error) {
+	httpClient, err := network.NewClient(conn.Network())
+	if err != nil {
+		return nil, err
+	}
+	defer httpClient.CloseIdleConnections()
+	client := &awscall.Client{HTTP: httpClient, Now: b.now}
+	store := awscall.S3{Endpoint: conn.S3Endpoint, Region: conn.SigningRegion(), PathStyle: conn.S3PathStyle}
+	return client.ListBuckets(ctx, store, awscall.Credentials{
+		AccessKeyID: creds.accessKey, SecretAccessKey: creds.secretKey, SessionToken: creds.sessionToken,
+	})
 }
 
 func (r *probeResult) response(conn *connection.Connection, now time.Time) map[string]any {
@@ -49,8 +69,8 @@ func (r *probeResult) response(conn *connection.Connection, now time.Time) map[s
 		"identity":        r.credentials.accessKey,
 		"auth_type":       conn.AuthType,
 		"region":          conn.SigningRegion(),
-		"bucket_count":    len(r.buckets),
-		"buckets":         r.buckets,
+		"bucket_count":    r.buckets.Count,
+		"buckets":         append([]string{}, r.buckets.Names...),
 		"list_buckets_ms": r.listBuckets.Milliseconds(),
 	}
 	if conn.S3Endpoint != "" {

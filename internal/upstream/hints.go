@@ -29,7 +29,7 @@ func hints() []hint {
 func hintFor(operation, code, message string) string {
 	if code == "" && message == "" {
 		if operation == "ListBuckets" {
-			return "is this the address of the store's S3 API?"
+			return "is this the address of the S3 API?"
 		}
 		return "is this the address of the service?"
 	}

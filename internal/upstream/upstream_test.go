@@ -188,7 +188,7 @@ func TestOneLine_KeepsWordsOnOneBoundedLine(t *testing.T) {
 func TestHintFor_SaysWhatToChange(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct{ code, message, says string }{
-		{"", "", "the address of the store's S3 API"},
+		{"", "", "the address of the S3 API"},
 		{"AccessDeniedException", "Untrusted signing certificate", "trust anchor"},
 		{"AccessDeniedException", "Untrusted certificate. Insufficient certificate", "digitalSignature"},
 		{"AccessDeniedException", "Not authorized to set roleSessionName", "send_session_name=false"},
