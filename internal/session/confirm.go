@@ -21,8 +21,8 @@ func (c *confirmation) restart(now Instant) { c.at.Store(int64(now.Uptime)) }
 func (c *confirmation) age(now Instant) time.Duration { return now.Uptime - time.Duration(c.at.Load()) }
 
 // confirmed has the settings in use under a name compared with the stored ones where that is due. It returns false if
-// it waited for that, so that the reader looks again. Notice of a change can be late or lost: a write may land after its
-// caller has gone, and an invalidation by another node may not arrive.
+// it waited for that, so that the reader looks again. Notice of a change can be late or lost: a write may land after
+// its caller has gone, and an invalidation by another node may not arrive.
 func (p *Pool[T, S]) confirmed(ctx context.Context, storage S, name string, g *group[T, S], reader *patience) bool {
 	now := p.Clock()
 	age := g.check.age(now)

@@ -23,7 +23,8 @@ func (n *node) behindTheBack(key Key, s *settings) {
 
 func TestPool_ChangeThatNobodyReportedEndsWithinAMinute(t *testing.T) {
 	for name, every := range map[string]time.Duration{
-		"read each second": time.Second, "read now and then": 17 * time.Second, "read again after a minute": time.Minute, "read rarely": 7 * time.Minute,
+		"read each second": time.Second, "read now and then": 17 * time.Second,
+		"read again after a minute": time.Minute, "read rarely": 7 * time.Minute,
 	} {
 		t.Run(name, func(t *testing.T) {
 			poolTest(t, func(t *testing.T, n *node) {
@@ -87,20 +88,20 @@ func TestPool_WarmReadsUseNoStorage(t *testing.T) {
 		n.aws.set(func(s *service) { s.lifetime = 12 * time.Hour })
 		n.writeMany(2)
 		n.readers(1, "orders-0", "orders-1")()
-		before := n.disk.trips
+		before := n.disk.uses()
 		for range 49 {
 			pass(time.Second)
 			n.readers(10, "orders-0")()
 		}
 		synctest.Wait()
-		if trips := n.disk.trips - before; trips != 0 {
+		if trips := n.disk.uses() - before; trips != 0 {
 			t.Errorf("490 reads within 49s used storage %d times", trips)
 		}
 		for range 60*60 - 49 {
 			pass(time.Second)
 			n.read("orders-0")
 		}
-		if trips := n.disk.trips - before; trips < 60 || trips > 72 {
+		if trips := n.disk.uses() - before; trips < 60 || trips > 72 {
 			t.Errorf("an hour of reads used storage %d times, want once or a little more a minute", trips)
 		}
 	})
@@ -136,14 +137,14 @@ func TestPool_FewComparisonsRunAtOnce(t *testing.T) {
 		names := n.writeMany(10 * maxConfirms)
 		n.readers(1, names...)()
 		n.disk.set(func(d *disk) { d.hangs = "settings" })
-		before := n.disk.trips
+		before := n.disk.uses()
 		pass(55 * time.Second)
 		for i, g := range n.readers(1, names...)() {
 			if g.err != nil || g.took != 0 {
 				t.Fatalf("reader %d got %+v", i, g)
 			}
 		}
-		if trips := n.disk.trips - before; trips > maxConfirms {
+		if trips := n.disk.uses() - before; trips > maxConfirms {
 			t.Errorf("%d comparisons run at once, want at most %d", trips, maxConfirms)
 		}
 	})
@@ -151,7 +152,8 @@ func TestPool_FewComparisonsRunAtOnce(t *testing.T) {
 
 // The host's clock is set while a session lives: no reader gets it after its end, by any clock.
 func TestPool_NoSessionOutlivesItsDurationWhenTheClockIsSet(t *testing.T) {
-	for _, jump := range []time.Duration{0, -5 * time.Minute, 5 * time.Minute, -6 * time.Hour, 6 * time.Hour, -24 * time.Hour} {
+	const day = 24 * time.Hour
+	for _, jump := range []time.Duration{0, -5 * time.Minute, 5 * time.Minute, -6 * time.Hour, 6 * time.Hour, -day} {
 		for _, skew := range []time.Duration{0, -5 * time.Minute, 5 * time.Minute} {
 			for _, restart := range []bool{false, true} {
 				if restart && jump == -5*time.Minute {

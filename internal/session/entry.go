@@ -210,7 +210,8 @@ func (e *entry[T, S]) land(f *flight, arrival Arrival, err error, stack []byte) 
 	}
 	arrival.Session, arrival.Took, arrival.At = e.session, now.Uptime-f.start.Uptime, now
 	live := e.session.Live(now)
-	failure := Failure{Err: err, Live: live, Failures: e.failures, RetryAfter: e.pause(live), Took: arrival.Took, Stack: stack}
+	failure := Failure{Err: err, Live: live, Failures: e.failures, RetryAfter: e.pause(live),
+		Took: arrival.Took, Stack: stack}
 	if !e.session.none() {
 		failure.Remaining = e.session.Remaining(now)
 	}

@@ -51,7 +51,8 @@ func TestLastsFor_CapsTheWantedLifeAtHalfOfTheLifetime(t *testing.T) {
 func TestPauseAfter_DoublesUpToItsBound(t *testing.T) {
 	t.Parallel()
 	for failures, want := range map[int]time.Duration{
-		1: 5 * time.Second, 2: 10 * time.Second, 3: 20 * time.Second, 4: 40 * time.Second, 5: time.Minute, 6: time.Minute, 1 << 30: time.Minute,
+		1: 5 * time.Second, 2: 10 * time.Second, 3: 20 * time.Second, 4: 40 * time.Second,
+		5: time.Minute, 6: time.Minute, 1 << 30: time.Minute,
 	} {
 		if got := pauseAfter(failures); got != want {
 			t.Errorf("pauseAfter(%d) = %s, want %s", failures, got, want)
@@ -97,7 +98,8 @@ func TestSession_LivesDownToSixtySeconds(t *testing.T) {
 	end := bubbleStart.Add(time.Hour)
 	s := Session{Issued: bubbleStart, Expiration: end}
 	for left, want := range map[time.Duration]bool{
-		time.Hour: true, 60 * time.Second: true, 60*time.Second - 1: false, 59 * time.Second: false, 0: false, -time.Hour: false,
+		time.Hour: true, 60 * time.Second: true, 60*time.Second - 1: false, 59 * time.Second: false,
+		0: false, -time.Hour: false,
 	} {
 		if got := s.Live(Instant{Wall: end.Add(-left), Uptime: time.Hour - left}); got != want {
 			t.Errorf("with %s left: live = %v, want %v", left, got, want)

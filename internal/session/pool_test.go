@@ -150,7 +150,8 @@ func TestPool_FailedRefreshKeepsServingAndBacksOff(t *testing.T) {
 			pass(time.Second)
 		}
 		assertCalls(t, n.aws.calls[1:], start, 0, 5, 15, 35, 75, 135, 195, 255)
-		if seen := n.seen.String(); !strings.Contains(seen, "failed orders-0 the service is down live=true remaining=20m40s failures=1 retry=5s") {
+		const first = "failed orders-0 the service is down live=true remaining=20m40s failures=1 retry=5s"
+		if seen := n.seen.String(); !strings.Contains(seen, first) {
 			t.Errorf("the observer was given\n%s", seen)
 		}
 		for i, r := range n.aws.requests[:3] {
@@ -253,8 +254,11 @@ func TestPool_PermanentSubjectCausesNoRequest(t *testing.T) {
 		if g := n.read("reports"); g.err != nil || g.role != "keys" || g.key != "" || n.aws.count() != 0 {
 			t.Errorf("got %+v after %d requests, want the subject and none", g, n.aws.count())
 		}
-		if g := n.read("nothing"); !errors.Is(g.err, errMissing) || n.InUse(Key{Name: "nothing"}) || !n.InUse(Key{Name: "reports"}) {
+		if g := n.read("nothing"); !errors.Is(g.err, errMissing) {
 			t.Errorf("an unknown name got %+v", g)
+		}
+		if n.InUse(Key{Name: "nothing"}) || !n.InUse(Key{Name: "reports"}) {
+			t.Error("the unknown name is in use, or the other is not")
 		}
 	})
 }

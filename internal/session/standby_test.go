@@ -86,7 +86,7 @@ func TestStandby_SendsOneReadAPauseOnUntilTheNextSessionArrives(t *testing.T) {
 		}
 		n.read("orders-0") // a forwarded read on the active node
 		synctest.Wait()
-		pass(40 * time.Second) // the session's invalidation is lost, and the standby finds it when a read is due to be sent on
+		pass(40 * time.Second) // the session's invalidation is lost; the standby looks before it sends a read on
 		if g := standby.read("orders-0"); g.key != "ASIA2" || n.aws.count() != 2 {
 			t.Errorf("a reader got %+v after %d requests, want the active node's next session and 2", g, n.aws.count())
 		}
