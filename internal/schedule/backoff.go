@@ -21,9 +21,14 @@ func Pause(failures int, left time.Duration, random float64) time.Duration {
 	for range min(failures, 10) - 1 {
 		pause *= 2
 	}
-	pause = min(pause, MaxPause)
-	if left > 0 {
-		pause = min(pause, max(left/tries, minPause))
-	}
+	pause = Shorten(min(pause, MaxPause), left)
 	return pause - time.Duration(random*float64(pause)/4)
+}
+
+// Shorten returns a pause that leaves room for more tries in the time that is left, as [Pause] does.
+func Shorten(pause, left time.Duration) time.Duration {
+	if left <= 0 {
+		return pause
+	}
+	return min(pause, max(left/tries, minPause))
 }

@@ -1,0 +1,112 @@
+package identity
+
+import (
+	"context"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/pem"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/s3conn/vault-plugin-s3conn/internal/problem"
+	"github.com/s3conn/vault-plugin-s3conn/internal/secret"
+)
+
+// DefaultKeyType is made where nothing else is asked for.
+const DefaultKeyType = "ec-p256"
+
+// keyType is one kind of key that is made here.
+type keyType struct {
+	name string
+	make func() (crypto.Signer, error)
+}
+
+func keyTypes() []keyType {
+	ec := func(curve elliptic.Curve) func() (crypto.Signer, error) {
+		return func() (crypto.Signer, error) { return ecdsa.GenerateKey(curve, rand.Reader) }
+	}
+	rsaOf := func(bits int) func() (crypto.Signer, error) {
+		return func() (crypto.Signer, error) { return rsa.GenerateKey(rand.Reader, bits) }
+	}
+	return []keyType{
+		{"ec-p256", ec(elliptic.P256())}, {"ec-p384", ec(elliptic.P384())}, {"ec-p521", ec(elliptic.P521())},
+		{"rsa-2048", rsaOf(2048)}, {"rsa-3072", rsaOf(3072)}, {"rsa-4096", rsaOf(4096)},
+	}
+}
+
+// KeyTypes returns the names of every type of key that is made here.
+func KeyTypes() []string {
+	var names []string
+	for _, one := range keyTypes() {
+		names = append(names, one.name)
+	}
+	return names
+}
+
+// CheckKeyType adds to the list what is wrong with a type of key.
+func CheckKeyType(p *problem.List, field, name string) {
+	if !slices.Contains(KeyTypes(), name) {
+		p.Add(field, "%s is not a type of key; give one of %s", problem.Quote(name), strings.Join(KeyTypes(), ", "))
+	}
+}
+
+// KeyTypeOf returns the name of a public key's type, or "" when no key of its type is made here.
+func KeyTypeOf(public crypto.PublicKey) string {
+	switch key := public.(type) {
+	case *rsa.PublicKey:
+		if name := fmt.Sprintf("rsa-%d", key.N.BitLen()); slices.Contains(KeyTypes(), name) {
+			return name
+		}
+	case *ecdsa.PublicKey:
+		switch key.Curve {
+		case elliptic.P256():
+			return "ec-p256"
+		case elliptic.P384():
+			return "ec-p384"
+		case elliptic.P521():
+			return "ec-p521"
+		}
+	}
+	return ""
+}
+
+// KeyMaker makes keys, a few at a time: one RSA key of 4,096 bits costs a processor a second or more. Its zero value is
+// not usable. It is safe for concurrent use.
+type KeyMaker struct{ turns chan struct{} }
+
+// NewKeyMaker returns one that makes so many keys at once.
+func NewKeyMaker(atOnce int) *KeyMaker { return &KeyMaker{make(chan struct{}, atOnce)} }
+
+// Make returns a new key of the type. It waits for its turn as long as the context lives; a key whose making has begun
+// is made.
+func (m *KeyMaker) Make(ctx context.Context, name string) (crypto.Signer, error) {
+	at := slices.IndexFunc(keyTypes(), func(one keyType) bool { return one.name == name })
+	if at < 0 {
+		return nil, fmt.Errorf("making a key: %s is not a type of key", problem.Quote(name))
+	}
+	select {
+	case m.turns <- struct{}{}:
+		defer func() { <-m.turns }()
+	case <-ctx.Done():
+		return nil, fmt.Errorf("making a key: waiting for a turn: %w", ctx.Err())
+	}
+	key, err := keyTypes()[at].make()
+	if err != nil {
+		return nil, fmt.Errorf("making a key: %w", err)
+	}
+	return key, nil
+}
+
+// encodeKey returns the key as it is stored: PKCS#8 in PEM, which Vault's storage encrypts.
+func encodeKey(key crypto.Signer) (secret.Text, error) {
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		return secret.Text{}, fmt.Errorf("encoding the key: a %T cannot be written as PKCS#8", key)
+	}
+	return secret.New(string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))), nil
+}
