@@ -101,9 +101,20 @@ func (s *session) printable(text string) string {
 	return text
 }
 
-// unusable is about an answer that reports success.
+// unusableError is about an answer that reports success and is of no use. It is [ErrUnusableAnswer], and repeats nothing
+// of the answer.
+type unusableError struct{ text string }
+
+func (e *unusableError) Error() string { return e.text }
+
+// Unwrap makes it ErrUnusableAnswer.
+func (e *unusableError) Unwrap() error { return ErrUnusableAnswer }
+
+// MalformedResponse marks the error for whoever describes failed calls.
+func (e *unusableError) MalformedResponse() {}
+
 func unusable(operation, format string, args ...any) error {
-	return fmt.Errorf("%s: %w: %s", operation, ErrUnusableAnswer, fmt.Sprintf(format, args...))
+	return &unusableError{fmt.Sprintf("%s: %v: %s", operation, ErrUnusableAnswer, fmt.Sprintf(format, args...))}
 }
 
 // decode reads JSON. Its error never quotes the body, which may hold a token.

@@ -7,14 +7,14 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
-	"crypto/x509"
-	"encoding/pem"
 	"fmt"
 	"slices"
 	"strings"
 
+	"filippo.io/mldsa"
 	"github.com/s3conn/vault-plugin-s3conn/internal/problem"
 	"github.com/s3conn/vault-plugin-s3conn/internal/secret"
+	"github.com/s3conn/vault-plugin-s3conn/rolesanywhere"
 )
 
 // DefaultKeyType is made where nothing else is asked for.
@@ -33,9 +33,13 @@ func keyTypes() []keyType {
 	rsaOf := func(bits int) func() (crypto.Signer, error) {
 		return func() (crypto.Signer, error) { return rsa.GenerateKey(rand.Reader, bits) }
 	}
+	mldsaOf := func(params mldsa.Parameters) func() (crypto.Signer, error) {
+		return func() (crypto.Signer, error) { return mldsa.GenerateKey(params) }
+	}
 	return []keyType{
 		{"ec-p256", ec(elliptic.P256())}, {"ec-p384", ec(elliptic.P384())}, {"ec-p521", ec(elliptic.P521())},
 		{"rsa-2048", rsaOf(2048)}, {"rsa-3072", rsaOf(3072)}, {"rsa-4096", rsaOf(4096)},
+		{"ml-dsa-44", mldsaOf(mldsa.MLDSA44())}, {"ml-dsa-65", mldsaOf(mldsa.MLDSA65())}, {"ml-dsa-87", mldsaOf(mldsa.MLDSA87())},
 	}
 }
 
@@ -71,9 +75,14 @@ func KeyTypeOf(public crypto.PublicKey) string {
 		case elliptic.P521():
 			return "ec-p521"
 		}
+	case *mldsa.PublicKey:
+		return strings.ToLower(key.Parameters().String())
 	}
 	return ""
 }
+
+// IsMLDSA says whether a type of key is one of ML-DSA, for which no issuer that is known here issues certificates.
+func IsMLDSA(name string) bool { return strings.HasPrefix(name, "ml-dsa-") }
 
 // KeyMaker makes keys, a few at a time: one RSA key of 4,096 bits costs a processor a second or more. Its zero value is
 // not usable. It is safe for concurrent use.
@@ -104,9 +113,9 @@ func (m *KeyMaker) Make(ctx context.Context, name string) (crypto.Signer, error)
 
 // encodeKey returns the key as it is stored: PKCS#8 in PEM, which Vault's storage encrypts.
 func encodeKey(key crypto.Signer) (secret.Text, error) {
-	der, err := x509.MarshalPKCS8PrivateKey(key)
+	text, err := rolesanywhere.MarshalPrivateKey(key)
 	if err != nil {
-		return secret.Text{}, fmt.Errorf("encoding the key: a %T cannot be written as PKCS#8", key)
+		return secret.Text{}, err
 	}
-	return secret.New(string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))), nil
+	return secret.New(string(text)), nil
 }

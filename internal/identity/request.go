@@ -2,6 +2,8 @@ package identity
 
 import (
 	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/x509"
 	"crypto/x509/pkix"
@@ -13,6 +15,8 @@ import (
 	"slices"
 	"unicode/utf8"
 
+	"filippo.io/mldsa"
+	mldsax509 "filippo.io/mldsa/x509"
 	"github.com/s3conn/vault-plugin-s3conn/internal/problem"
 )
 
@@ -162,7 +166,58 @@ func NewRequest(key crypto.Signer, names Names, current *x509.Certificate) (stri
 }
 
 func createRequest(template *x509.CertificateRequest, key crypto.Signer) ([]byte, error) {
+	if key, isMLDSA := key.(*mldsa.PrivateKey); isMLDSA {
+		return createMLDSARequest(template, key)
+	}
 	return x509.CreateCertificateRequest(rand.Reader, template, key)
+}
+
+// createMLDSARequest does what crypto/x509 of Go 1.26 does not: it takes the content of a request from there, made with a
+// key that is thrown away, puts in the public key and signs it (RFC 2986, RFC 9881).
+func createMLDSARequest(template *x509.CertificateRequest, key *mldsa.PrivateKey) ([]byte, error) {
+	other, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, err
+	}
+	der, err := x509.CreateCertificateRequest(rand.Reader, template, other)
+	if err != nil {
+		return nil, err
+	}
+	var request struct {
+		Content struct {
+			Version    int
+			Subject    asn1.RawValue
+			PublicKey  asn1.RawValue
+			Attributes asn1.RawValue `asn1:"tag:0"`
+		}
+		Algorithm pkix.AlgorithmIdentifier
+		Signature asn1.BitString
+	}
+	if _, err := asn1.Unmarshal(der, &request); err != nil {
+		return nil, err
+	}
+	public, err := mldsax509.MarshalPKIXPublicKey(key.PublicKey())
+	if err != nil {
+		return nil, err
+	}
+	var info struct {
+		Algorithm pkix.AlgorithmIdentifier
+		Key       asn1.BitString
+	}
+	if _, err := asn1.Unmarshal(public, &info); err != nil {
+		return nil, err
+	}
+	request.Content.PublicKey, request.Algorithm = asn1.RawValue{FullBytes: public}, info.Algorithm
+	content, err := asn1.Marshal(request.Content)
+	if err != nil {
+		return nil, err
+	}
+	signature, err := key.Sign(rand.Reader, content, &mldsa.Options{})
+	if err != nil {
+		return nil, err
+	}
+	request.Signature = asn1.BitString{Bytes: signature, BitLength: 8 * len(signature)}
+	return asn1.Marshal(request)
 }
 
 func isSAN(e pkix.Extension) bool { return e.Id.Equal(asn1.ObjectIdentifier{2, 5, 29, 17}) }

@@ -33,6 +33,7 @@ type world struct {
 
 	mutex    sync.Mutex
 	stored   map[string][]byte
+	read     map[string]readEntry
 	writes   int
 	failAt   int // the write that fails, counted from 1; 0: none
 	issued   int // certificates that the authority has signed
@@ -48,7 +49,7 @@ type world struct {
 
 func newWorld(t testing.TB, lifetime time.Duration) *world {
 	t.Helper()
-	w := &world{t: t, lifetime: lifetime, stored: map[string][]byte{}, requests: map[string]int{}}
+	w := &world{t: t, lifetime: lifetime, stored: map[string][]byte{}, requests: map[string]int{}, read: map[string]readEntry{}}
 	w.caKey = newKey(t)
 	w.ca = w.sign(&x509.Certificate{
 		Subject: pkix.Name{CommonName: "authority"}, IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
@@ -126,6 +127,26 @@ func (w *world) put(name string, state identity.State) {
 		w.t.Fatal(err)
 	}
 	w.stored[name] = text
+}
+
+// left returns how long what is stored lives. It reads an entry once for every write.
+func (w *world) left(name string) time.Duration {
+	w.mutex.Lock()
+	defer w.mutex.Unlock()
+	text := string(w.stored[name])
+	if w.read[name].text != text {
+		state, err := w.load(name)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		w.read[name] = readEntry{text, state.Current.End()}
+	}
+	return time.Until(w.read[name].end)
+}
+
+type readEntry struct {
+	text string
+	end  time.Time
 }
 
 // state reads what is stored.
