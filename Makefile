@@ -29,11 +29,15 @@ build: ## build bin/vault-plugin-s3conn for this machine
 	$(GOBUILD) -o bin/$(NAME) ./cmd/$(NAME)
 
 .PHONY: dist
-dist: ## build a stripped release program into dist/, with its SHA-256 (GOOS and GOARCH choose the platform)
+dist: ## build the release's program into dist/, with its SHA-256 (GOOS and GOARCH choose the platform)
 	@test -n '$(VERSION)' || { echo 'dist: backend.go has no Version = "v..."' >&2; exit 1; }
 	@file=$(NAME)_$(VERSION)_$$(go env GOOS)_$$(go env GOARCH); \
-	$(GOBUILD) -ldflags '-s -w' -o dist/$$file ./cmd/$(NAME); \
+	$(GOBUILD) -buildvcs=false -ldflags '-s -w -buildid=' -o dist/$$file ./cmd/$(NAME); \
 	cd dist; sha256sum $$file | tee $$file.sha256
+
+.PHONY: release
+release: ## build every platform's programs and archives, sums, SBOMs and image into dist/VERSION (VERSION=v... is checked)
+	@go -C scripts/release run . -version '$(VERSION)' -out '$(CURDIR)/dist/$(VERSION)'
 
 .PHONY: test
 test: ## run every test of every module, against real Vault and MinIO servers too (built on first use)
