@@ -50,10 +50,13 @@ type Settings struct {
 	RolesAnywhereEndpoint string `json:"rolesanywhere_endpoint,omitempty"`
 	GenerateLease         bool   `json:"generate_lease"`
 
+	AllowUnscoped bool `json:"allow_unscoped"`
+
 	S3Endpoint  string `json:"s3_endpoint,omitempty"`
 	S3Region    string `json:"s3_region,omitempty"`
 	S3PathStyle bool   `json:"s3_path_style"`
 	S3AllowHTTP bool   `json:"s3_allow_http"`
+	STSEndpoint string `json:"sts_endpoint,omitempty"`
 	CACert      string `json:"ca_cert,omitempty"` // PEM
 }
 
@@ -77,6 +80,15 @@ func (c *Connection) SigningRegion() string {
 		return c.S3Region
 	}
 	return c.AWSRegion()
+}
+
+// STSAddress is where AssumeRole is called for scopes; empty: AWS's STS of the region. An S3-compatible store brings an STS
+// of its own, at the same address unless sts_endpoint names another.
+func (c *Connection) STSAddress() string {
+	if c.STSEndpoint != "" {
+		return c.STSEndpoint
+	}
+	return c.S3Endpoint
 }
 
 // UsesRolesAnywhere reports whether the connection obtains sessions, and does not hand out access keys as they are.

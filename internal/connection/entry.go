@@ -48,7 +48,7 @@ func Decode(stored []byte) (*Connection, error) {
 		return nil, &UnreadableError{fmt.Sprintf("the entry was stored in version %d by a newer plugin, and this plugin knows "+
 			"versions up to %d; run the newer plugin", form.Version, entryVersion)}
 	}
-	var e entry
+	e := entry{Settings: Settings{AllowUnscoped: true}} // entries of version 0.1.0 do not have the field
 	if err := json.Unmarshal(stored, &e); err != nil || e.Version < 1 || e.Revision == "" {
 		return nil, &UnreadableError{"the stored entry is damaged; delete the connection and write it again"}
 	}

@@ -20,7 +20,7 @@ func fullConnection() Connection {
 			AuthType: "auth", Region: "region", CustomRegion: "custom", AccessKey: "AKIA",
 			ProfileARN: "profile", RoleARN: "role", TrustAnchorARN: "anchor", SessionName: "name", SendSessionName: true,
 			Duration: 1200, ExtendedDuration: true, Certificate: "certificate", RolesAnywhereEndpoint: "https://ra", GenerateLease: true,
-			S3Endpoint: "https://s3", S3Region: "s3region", S3PathStyle: true, S3AllowHTTP: true, CACert: "ca",
+			S3Endpoint: "https://s3", S3Region: "s3region", S3PathStyle: true, S3AllowHTTP: true, CACert: "ca", STSEndpoint: "https://sts", AllowUnscoped: true,
 		},
 		SecretKey: secret.New("secret"), PrivateKey: secret.New("key"), ProxyURL: secret.New("http://proxy"),
 	}
@@ -64,6 +64,9 @@ func TestDecode_ReadsWhatVersion0_1_0Wrote(t *testing.T) {
 	if got.Revision != "REVISION" || got.SecretKey.Reveal() != "secret" || got.PrivateKey.Reveal() != "key" ||
 		got.ProxyURL.Reveal() != "http://proxy" || !got.Passphrase.Empty() {
 		t.Errorf("decoded %+v, want revision and secrets of the entry", got)
+	}
+	if !got.AllowUnscoped {
+		t.Error("an entry of version 0.1.0 refuses to be read without a scope")
 	}
 	again, err := got.Encode()
 	if err != nil {

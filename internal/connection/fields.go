@@ -58,6 +58,12 @@ func generalFields() []field.Field[Connection] {
 			Place: func(c *Connection) any { return &c.CustomRegion },
 		},
 		{
+			Row: field.Row{Name: "allow_unscoped", Group: "Scopes", Type: field.Bool, Default: true,
+				Description: "Whether creds/NAME and sdk/NAME hand out the connection's own credentials. Set it to false where " +
+					"only credentials narrowed to a scope may leave Vault."},
+			Place: func(c *Connection) any { return &c.AllowUnscoped },
+		},
+		{
 			Row: field.Row{Name: VerifyField, Group: "Test", Type: field.Bool, Default: false, Instruction: true,
 				Description: "Test the connection first and store it only if the test passes. Not stored itself."},
 		},
@@ -182,8 +188,8 @@ func s3Fields() []field.Field[Connection] {
 		},
 		{
 			Row: field.Row{Name: "s3_allow_http", Group: "S3", Type: field.Bool, Default: false,
-				Description: "Accepts a plain http s3_endpoint that is not loopback, for a store inside a private network. " +
-					"Session tokens and data then cross that network unencrypted."},
+				Description: "Accepts a plain http s3_endpoint or sts_endpoint that is not loopback, for a store inside a private " +
+					"network. Session tokens, the secret keys of scopes' sessions and data then cross that network unencrypted."},
 			Place: func(c *Connection) any { return &c.S3AllowHTTP },
 		},
 	}
@@ -196,6 +202,12 @@ func networkFields() []field.Field[Connection] {
 				Description: "Address of the Roles Anywhere service, such as a VPC or FIPS endpoint; the default follows the " +
 					"region. https, unless the host is loopback."},
 			Place: func(c *Connection) any { return &c.RolesAnywhereEndpoint },
+		},
+		{
+			Row: field.Row{Name: "sts_endpoint", Group: "Network", Limit: limitText,
+				Description: "Address of the STS that AssumeRole is called at for scopes; the default is s3_endpoint where that is " +
+					"set, and else AWS's STS of the region. https, unless the host is loopback or s3_allow_http is set."},
+			Place: func(c *Connection) any { return &c.STSEndpoint },
 		},
 		{
 			Row: field.Row{Name: "ca_cert", Group: "Network", Limit: limitPEM, Textarea: true,
