@@ -72,9 +72,10 @@ func newBackend(now func() time.Time, source sessionSource) *backend {
 		Help:           strings.TrimSpace(backendHelp),
 		BackendType:    logical.TypeLogical,
 		RunningVersion: Version,
-		PathsSpecial:   &logical.Paths{SealWrapStorage: []string{configPrefix, sessionPrefix}},
+		PathsSpecial:   &logical.Paths{SealWrapStorage: []string{configPrefix, sessionPrefix, scopePrefix}},
 		Paths: framework.PathAppend(
 			b.configPaths(),
+			b.scopePaths(),
 			b.credsPaths(),
 			b.sdkPaths(),
 			b.testPaths(),

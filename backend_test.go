@@ -99,8 +99,8 @@ func TestNewBackend_StartsNothing(t *testing.T) {
 func TestBackend_SealWrapsWhatHoldsSecrets(t *testing.T) {
 	t.Parallel()
 	got := newMount(t).SpecialPaths()
-	if got == nil || !slices.Equal(got.SealWrapStorage, []string{"config/", "session/"}) {
-		t.Errorf("special paths = %+v, want config/ and session/ to be seal wrapped", got)
+	if got == nil || !slices.Equal(got.SealWrapStorage, []string{"config/", "session/", "scope/"}) {
+		t.Errorf("special paths = %+v, want config/, session/ and scope/ to be seal wrapped", got)
 	}
 	if len(got.Unauthenticated)+len(got.LocalStorage)+len(got.Root) != 0 {
 		t.Errorf("special paths = %+v, want no others", got)
@@ -130,8 +130,8 @@ func TestBackend_WritesGoToTheActiveNodeOfThePrimary(t *testing.T) {
 func TestBackend_EveryPathExplainsItself(t *testing.T) {
 	t.Parallel()
 	m := newMount(t)
-	if len(m.Paths) != 6 {
-		t.Errorf("%d paths, want 6", len(m.Paths))
+	if len(m.Paths) != 8 {
+		t.Errorf("%d paths, want 8", len(m.Paths))
 	}
 	for _, path := range m.Paths {
 		if path.HelpSynopsis == "" || path.HelpDescription == "" || path.DisplayAttrs == nil || path.DisplayAttrs.OperationPrefix != "s3conn" {

@@ -55,18 +55,20 @@ func errorResponse(err error) (*logical.Response, error) {
 // statusOf knows the errors that are not this host's own trouble.
 func statusOf(err error) (status int, known bool) {
 	var (
-		invalid *problem.Error
-		missing *missingError
-		failed  *upstream.Error
-		overrun *conflictError
-		unready *unsettledError
+		invalid  *problem.Error
+		missing  *missingError
+		unscoped *missingScopeError
+		raced    *scopeConflictError
+		failed   *upstream.Error
+		overrun  *conflictError
+		unready  *unsettledError
 	)
 	switch {
-	case errors.As(err, &invalid), errors.As(err, &missing):
+	case errors.As(err, &invalid), errors.As(err, &missing), errors.As(err, &unscoped):
 		return http.StatusBadRequest, true
 	case errors.As(err, &failed):
 		return upstreamStatus(failed), true
-	case errors.As(err, &overrun):
+	case errors.As(err, &overrun), errors.As(err, &raced):
 		return http.StatusConflict, true
 	case errors.As(err, &unready):
 		return http.StatusServiceUnavailable, true

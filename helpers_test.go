@@ -86,7 +86,7 @@ func (m *mount) do(ctx context.Context, op logical.Operation, path string, data 
 		if err != nil {
 			return nil, err
 		}
-		if !exists && strings.HasPrefix(path, configPrefix) {
+		if !exists && (strings.HasPrefix(path, configPrefix) || strings.HasPrefix(path, scopesPath)) {
 			req.Operation = logical.CreateOperation
 		}
 	}

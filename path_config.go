@@ -13,7 +13,6 @@ import (
 	"github.com/s3conn/vault-plugin-s3conn/internal/connection"
 	"github.com/s3conn/vault-plugin-s3conn/internal/field"
 	"github.com/s3conn/vault-plugin-s3conn/internal/problem"
-	"golang.org/x/sync/errgroup"
 )
 
 const (
@@ -106,46 +105,14 @@ func (b *backend) connectionExists(ctx context.Context, req *logical.Request, da
 	return entry != nil, nil
 }
 
-// maxListLoads is how many connections a list loads at a time. Each is a round trip to Vault, which answers many at once.
-const maxListLoads = 16
-
 func (b *backend) listConnections(ctx context.Context, req *logical.Request, _ *framework.FieldData) (*logical.Response, error) {
 	names, err := req.Storage.List(ctx, configPrefix)
 	if err != nil {
 		return nil, fmt.Errorf("listing connections: %w", err)
 	}
-	shown := make([]any, len(names))
-	loads, loading := errgroup.WithContext(ctx)
-	loads.SetLimit(maxListLoads)
-	for i, name := range names {
-		if loading.Err() != nil {
-			break // one has failed, or the caller has hung up
-		}
-		loads.Go(func() (err error) {
-			defer func() {
-				if recovered := recover(); recovered != nil {
-					err = b.panicked(recovered, req)
-				}
-			}()
-			shown[i], err = b.listed(loading, req.Storage, name)
-			return err
-		})
-	}
-	if err := loads.Wait(); err != nil {
-		return nil, err
-	}
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
-	there := make([]string, 0, len(names))
-	info := make(map[string]any, len(names))
-	for i, name := range names {
-		if shown[i] != nil {
-			there = append(there, name)
-			info[name] = shown[i]
-		}
-	}
-	return logical.ListResponseWithInfo(there, info), nil
+	return b.listWithInfo(ctx, req, names, func(ctx context.Context, name string) (any, error) {
+		return b.listed(ctx, req.Storage, name)
+	})
 }
 
 // listed is what a list shows of a connection beside its name; nil when it was deleted meanwhile.
@@ -248,6 +215,9 @@ func (b *backend) replaceConnection(ctx context.Context, storage logical.Storage
 	if (now == nil) != (before == nil) || now != nil && now.Revision != before.Revision {
 		return false, nil
 	}
+	if err := b.settleScopes(ctx, storage, name, before, conn); err != nil {
+		return false, err
+	}
 	defer b.forget(ctx, storage, name)
 	return true, saveConnection(ctx, storage, name, conn)
 }
@@ -272,6 +242,9 @@ func (b *backend) deleteConnection(ctx context.Context, req *logical.Request, da
 	// First, so that a crash in between leaves a connection without its session, and not a session without its connection.
 	b.forget(ctx, req.Storage, name)
 	defer b.live.drop(name) // also after an error: the storage may have deleted it all the same
+	if err := deleteScopes(ctx, req.Storage, name); err != nil {
+		return nil, err
+	}
 	if err := req.Storage.Delete(ctx, configPrefix+name); err != nil {
 		return nil, fmt.Errorf("deleting connection %q from storage: %w", name, err)
 	}

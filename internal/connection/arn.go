@@ -2,7 +2,6 @@ package connection
 
 import (
 	"regexp"
-	"slices"
 
 	"github.com/aws/aws-sdk-go-v2/aws/arn"
 
@@ -114,9 +113,6 @@ func partitionFits(problems *problem.List, c *Connection, partition string) bool
 	if problems.Has("region") || problems.Has("custom_region") {
 		return true
 	}
-	known := rolesanywhere.Partition(c.AWSRegion())
-	if c.CustomRegion != "" && known == "aws" && !slices.Contains(Regions(), c.CustomRegion) {
-		return true
-	}
-	return partition == known
+	known := c.Partition()
+	return known == "" || partition == known
 }

@@ -82,15 +82,6 @@ func (c *Connection) SigningRegion() string {
 	return c.AWSRegion()
 }
 
-// STSAddress is where AssumeRole is called for scopes; empty: AWS's STS of the region. An S3-compatible store brings an STS
-// of its own, at the same address unless sts_endpoint names another.
-func (c *Connection) STSAddress() string {
-	if c.STSEndpoint != "" {
-		return c.STSEndpoint
-	}
-	return c.S3Endpoint
-}
-
 // UsesRolesAnywhere reports whether the connection obtains sessions, and does not hand out access keys as they are.
 func (c *Connection) UsesRolesAnywhere() bool { return c.AuthType == AuthRolesAnywhere }
 

@@ -205,8 +205,8 @@ func networkFields() []field.Field[Connection] {
 		},
 		{
 			Row: field.Row{Name: "sts_endpoint", Group: "Network", Limit: limitText,
-				Description: "Address of the STS that AssumeRole is called at for scopes; the default is s3_endpoint where that is " +
-					"set, and else AWS's STS of the region. https, unless the host is loopback or s3_allow_http is set."},
+				Description: "Address of the STS that AssumeRole is called at for scopes; the default is AWS's STS of the " +
+					"region, or s3_endpoint where that is not AWS's own. https, unless the host is loopback or s3_allow_http is set."},
 			Place: func(c *Connection) any { return &c.STSEndpoint },
 		},
 		{

@@ -150,3 +150,20 @@ func preview(s *Scope, f Facts) (policy string, known bool) {
 	}
 	return program.policyWith(func(t *template) string { return t.String() }), true
 }
+
+// Summary is what a list shows of a scope beside its name.
+func Summary(s *Scope) map[string]any {
+	summary := map[string]any{}
+	if s.Policy != "" {
+		summary["policy"] = true
+	} else {
+		summary["buckets"], summary["access"] = s.Buckets, s.access()
+		if len(s.Prefixes) > 0 {
+			summary["prefixes"] = s.Prefixes
+		}
+	}
+	if s.RoleARN != "" {
+		summary["role_arn"] = s.RoleARN
+	}
+	return summary
+}
