@@ -248,3 +248,20 @@ func TestConnection_TestThatPassesEndsTheCoolDown(t *testing.T) {
 		t.Errorf("after a test that passed: %v", g.err)
 	}
 }
+
+func TestProbeResponse_CertificateEndsWithItsChain(t *testing.T) {
+	t.Parallel()
+	soon := testTime.Add(10 * 24 * time.Hour)
+	intermediate, err := newAuthority(t).Intermediate(rolesanywheretest.AuthorityOptions{NotBefore: testTime.Add(-time.Hour), NotAfter: soon})
+	if err != nil {
+		t.Fatal(err)
+	}
+	issued := issue(t, intermediate, rolesanywheretest.IssueOptions{NotBefore: testTime.Add(-time.Hour)})
+	conn := connection.New()
+	conn.AuthType, conn.Certificate = connection.AuthRolesAnywhere, string(issued.CertificatePEM)
+	result := &probeResult{credentials: credentials{expiration: testTime.Add(time.Hour)}}
+	got := result.response(&conn, testTime)
+	if got["certificate_not_after"] != soon.Format(time.RFC3339) || got["certificate_ttl"] != int64(10*24*3600) {
+		t.Errorf("a chain that ends in 10 days: certificate_not_after %v, certificate_ttl %v", got["certificate_not_after"], got["certificate_ttl"])
+	}
+}

@@ -48,7 +48,8 @@ func checkARNs(problems *problem.List, c *Connection) {
 		if accountID.MatchString(parsed.AccountID) {
 			accounts = append(accounts, arnPart{rule.field, parsed.AccountID})
 		} else {
-			problems.Add(rule.field, "%s has no 12-digit account; it looks like %s", problem.Quote(rule.value), rule.example)
+			problems.Add(rule.field, "%s has no 12-digit account; it looks like %s", problem.Quote(rule.value),
+				rule.example)
 		}
 	}
 	checkSame(problems, "partition", partitions)

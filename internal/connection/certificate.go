@@ -89,7 +89,8 @@ func describeCertificate(c *Connection) (map[string]any, error) {
 	}
 	leaf, err := x509.ParseCertificate(block.Bytes)
 	if err != nil {
-		return nil, errors.New("parsing certificate: the stored text is not an X.509 certificate; write the certificate again")
+		return nil, errors.New("parsing certificate: the stored text is not an X.509 certificate; write the " +
+			"certificate again")
 	}
 	fingerprint := sha256.Sum256(leaf.Raw)
 	return map[string]any{

@@ -1,5 +1,5 @@
-// Package connection holds what an operator has configured of one S3 connection: its fields and their rules, how a write
-// changes it, how a read shows it, and its form in storage. It makes no calls.
+// Package connection holds what an operator has configured of one S3 connection: its fields and their rules, how a
+// write changes it, how a read shows it, and its form in storage. It makes no calls.
 package connection
 
 import (
@@ -17,11 +17,12 @@ const (
 	AuthRolesAnywhere = "roles_anywhere"
 )
 
-// Connection is one connection's configuration. It is a value: a change is made to a copy, and whoever holds the original
-// keeps it as it was. No method but [Connection.Validate] changes it, so reading it is safe for concurrent use.
+// Connection is one connection's configuration. It is a value: a change is made to a copy, and whoever holds the
+// original keeps it as it was. No method but [Connection.Validate] changes it, so reading it is safe for concurrent
+// use.
 type Connection struct {
-	// Revision differs from one write to the next, also after the connection was deleted and written again. A session that
-	// was obtained with one revision is not used with another.
+	// Revision differs from one write to the next, also after the connection was deleted and written again. A session
+	// that was obtained with one revision is not used with another.
 	Revision string
 	Settings
 

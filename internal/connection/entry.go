@@ -10,8 +10,8 @@ import (
 // entryVersion is the form of a stored connection. 1 is the first.
 const entryVersion = 1
 
-// entry is a connection as Vault's storage holds it, encrypted and seal wrapped. Nothing but storage sees its secrets in
-// this form.
+// entry is a connection as Vault's storage holds it, encrypted and seal wrapped. Nothing but storage sees its secrets
+// in this form.
 type entry struct {
 	Version  int    `json:"version"`
 	Revision string `json:"revision"`
@@ -45,8 +45,8 @@ func Decode(stored []byte) (*Connection, error) {
 		Version int `json:"version"`
 	}
 	if json.Unmarshal(stored, &form) == nil && form.Version > entryVersion {
-		return nil, &UnreadableError{fmt.Sprintf("the entry was stored in version %d by a newer plugin, and this plugin knows "+
-			"versions up to %d; run the newer plugin", form.Version, entryVersion)}
+		return nil, &UnreadableError{fmt.Sprintf("the entry was stored in version %d by a newer plugin, and this "+
+			"plugin knows versions up to %d; run the newer plugin", form.Version, entryVersion)}
 	}
 	e := entry{Settings: Settings{AllowUnscoped: true}} // entries of version 0.1.0 do not have the field
 	if err := json.Unmarshal(stored, &e); err != nil || e.Version < 1 || e.Revision == "" {

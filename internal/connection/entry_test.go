@@ -18,9 +18,14 @@ func fullConnection() Connection {
 		Revision: "REVISION",
 		Settings: Settings{
 			AuthType: "auth", Region: "region", CustomRegion: "custom", AccessKey: "AKIA",
-			ProfileARN: "profile", RoleARN: "role", TrustAnchorARN: "anchor", SessionName: "name", SendSessionName: true,
-			Duration: 1200, ExtendedDuration: true, Certificate: "certificate", RolesAnywhereEndpoint: "https://ra", GenerateLease: true,
-			S3Endpoint: "https://s3", S3Region: "s3region", S3PathStyle: true, S3AllowHTTP: true, CACert: "ca", STSEndpoint: "https://sts", AllowUnscoped: true,
+			ProfileARN: "profile", RoleARN: "role", TrustAnchorARN: "anchor", SessionName: "name",
+			SendSessionName: true,
+			Duration:        1200, ExtendedDuration: true, Certificate: "certificate",
+			RolesAnywhereEndpoint: "https://ra",
+			GenerateLease:         true,
+			S3Endpoint:            "https://s3", S3Region: "s3region", S3PathStyle: true, S3AllowHTTP: true,
+			CACert:      "ca",
+			STSEndpoint: "https://sts", AllowUnscoped: true,
 		},
 		SecretKey: secret.New("secret"), PrivateKey: secret.New("key"), ProxyURL: secret.New("http://proxy"),
 	}
@@ -86,7 +91,8 @@ func TestDecode_ReadsWhatVersion0_1_0Wrote(t *testing.T) {
 func TestDecode_RefusesNewerAndDamagedEntriesWithoutRepeatingThem(t *testing.T) {
 	t.Parallel()
 	for name, row := range map[string]struct{ stored, says string }{
-		"newer":                      {`{"version":2,"revision":"CANARY","auth_type":"access_key"}`, "version 2 by a newer plugin"},
+		"newer": {`{"version":2,"revision":"CANARY","auth_type":"access_key"}`,
+			"version 2 by a newer plugin"},
 		"newer, a duration in words": {`{"version":2,"revision":"CANARY","duration":"1h"}`, "run the newer plugin"},
 		"newer, nested":              {`{"version":7,"revision":{"id":"CANARY"},"region":["a"]}`, "version 7"},
 		"not JSON":                   {"CANARY{", "is damaged"},

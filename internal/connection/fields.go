@@ -19,14 +19,15 @@ const VerifyField = "verify_connection"
 func Table() field.Table[Connection] {
 	t := field.Table[Connection]{Subject: "connection", Selector: "auth_type"}
 	for _, fields := range [][]field.Field[Connection]{
-		generalFields(), accessKeyFields(), rolesAnywhereFields(), identityFields(), s3Fields(), networkFields(),
+		generalRows(), keyRows(), rolesAnywhereRows(), identityRows(), s3Rows(), networkRows(),
 	} {
 		t.Fields = append(t.Fields, fields...)
 	}
 	return t
 }
 
-// Merge returns base with the decoded fields of a write laid over it, still to be validated, as [field.Table.Merge] does.
+// Merge returns base with the decoded fields of a write laid over it, still to be validated, as [field.Table.Merge]
+// does.
 func Merge(base Connection, data map[string]any, problems *problem.List) Connection {
 	merged := Table().Merge(base, data, problems)
 	if data["private_key_passphrase"] != nil && data["private_key"] == nil && !problems.Has("private_key_passphrase") {
@@ -36,14 +37,14 @@ func Merge(base Connection, data map[string]any, problems *problem.List) Connect
 	return merged
 }
 
-func generalFields() []field.Field[Connection] {
+func generalRows() []field.Field[Connection] {
 	return []field.Field[Connection]{
 		{
 			Row: field.Row{Name: "auth_type", Group: "Authentication", Limit: limitText,
 				Default: AuthAccessKey, Allowed: []string{AuthAccessKey, AuthRolesAnywhere},
-				Description: "How the connection authenticates: \"access_key\" hands out AWS access keys as they are; " +
-					"\"roles_anywhere\" obtains short-lived credentials from IAM Roles Anywhere. Changing it drops the fields " +
-					"of the other."},
+				Description: "How the connection authenticates: \"access_key\" hands out AWS access keys as they " +
+					"are; \"roles_anywhere\" obtains short-lived credentials from IAM Roles Anywhere. Changing it " +
+					"drops the fields of the other."},
 			Place: func(c *Connection) any { return &c.AuthType },
 		},
 		{
@@ -53,14 +54,14 @@ func generalFields() []field.Field[Connection] {
 		},
 		{
 			Row: field.Row{Name: "custom_region", Group: "Region", Limit: limitText,
-				Description: "A region that is not in this plugin's list of AWS's regions; takes precedence over region. " +
-					"Lower-case letters, digits and dashes."},
+				Description: "A region that is not in this plugin's list of AWS's regions; takes precedence over " +
+					"region. Lower-case letters, digits and dashes."},
 			Place: func(c *Connection) any { return &c.CustomRegion },
 		},
 		{
 			Row: field.Row{Name: "allow_unscoped", Group: "Scopes", Type: field.Bool, Default: true,
-				Description: "Whether creds/NAME and sdk/NAME hand out the connection's own credentials. Set it to false where " +
-					"only credentials narrowed to a scope may leave Vault."},
+				Description: "Whether creds/NAME and sdk/NAME hand out the connection's own credentials. Set it to " +
+					"false where only credentials narrowed to a scope may leave Vault."},
 			Place: func(c *Connection) any { return &c.AllowUnscoped },
 		},
 		{
@@ -70,7 +71,7 @@ func generalFields() []field.Field[Connection] {
 	}
 }
 
-func accessKeyFields() []field.Field[Connection] {
+func keyRows() []field.Field[Connection] {
 	return []field.Field[Connection]{
 		{
 			Row: field.Row{Name: "access_key", Group: "Access key", BelongsTo: AuthAccessKey, Limit: limitText,
@@ -80,13 +81,14 @@ func accessKeyFields() []field.Field[Connection] {
 		{
 			Row: field.Row{Name: "secret_key", Group: "Access key", BelongsTo: AuthAccessKey, Limit: limitText,
 				Type: field.Secret, Sensitive: true, Show: field.Never,
-				Description: "Secret access key. Required for auth_type access_key; never returned by a read of the config."},
+				Description: "Secret access key. Required for auth_type access_key; never returned by a read of the " +
+					"config."},
 			Place: func(c *Connection) any { return &c.SecretKey },
 		},
 	}
 }
 
-func rolesAnywhereFields() []field.Field[Connection] {
+func rolesAnywhereRows() []field.Field[Connection] {
 	return []field.Field[Connection]{
 		{
 			Row: field.Row{Name: "profile_arn", Group: "Roles Anywhere", BelongsTo: AuthRolesAnywhere, Limit: limitText,
@@ -100,66 +102,72 @@ func rolesAnywhereFields() []field.Field[Connection] {
 			Place: func(c *Connection) any { return &c.RoleARN },
 		},
 		{
-			Row: field.Row{Name: "trust_anchor_arn", Group: "Roles Anywhere", BelongsTo: AuthRolesAnywhere, Limit: limitText,
-				Description: "ARN of the trust anchor, in the connection's region. Required for auth_type roles_anywhere."},
+			Row: field.Row{Name: "trust_anchor_arn", Group: "Roles Anywhere", BelongsTo: AuthRolesAnywhere,
+				Limit: limitText,
+				Description: "ARN of the trust anchor, in the connection's region. Required for auth_type " +
+					"roles_anywhere."},
 			Place: func(c *Connection) any { return &c.TrustAnchorARN },
 		},
 		{
-			Row: field.Row{Name: "session_name", Group: "Session", BelongsTo: AuthRolesAnywhere, Limit: limitText, Verbatim: true,
-				Description: "Role session name, seen in CloudTrail. Required for auth_type roles_anywhere. Characters that " +
-					"AWS refuses are sent as \"-\" and what is over 64 characters is cut."},
+			Row: field.Row{Name: "session_name", Group: "Session", BelongsTo: AuthRolesAnywhere, Limit: limitText,
+				Verbatim: true,
+				Description: "Role session name, seen in CloudTrail. Required for auth_type roles_anywhere. " +
+					"Characters that AWS refuses are sent as \"-\" and what is over 64 characters is cut."},
 			Place: func(c *Connection) any { return &c.SessionName },
 		},
 		{
 			Row: field.Row{Name: "send_session_name", Group: "Session", BelongsTo: AuthRolesAnywhere,
 				Type: field.Bool, Default: true,
-				Description: "Whether the session name is sent. Set it to false for a profile that does not accept a custom " +
-					"role session name."},
+				Description: "Whether the session name is sent. Set it to false for a profile that does not accept a " +
+					"custom role session name."},
 			Place: func(c *Connection) any { return &c.SendSessionName },
 		},
 		{
 			Row: field.Row{Name: "duration", Group: "Session", BelongsTo: AuthRolesAnywhere,
 				Type: field.Seconds, Default: int64(defaultDuration),
-				Description: "Requested lifetime of a session: seconds or a Go duration, 900 s to 3600 s, or to 43200 s with " +
-					"extended_duration. A profile or role with a lower limit shortens it."},
+				Description: "Requested lifetime of a session: seconds or a Go duration, 900 s to 3600 s, or to " +
+					"43200 s with extended_duration. A profile or role with a lower limit shortens it."},
 			Place: func(c *Connection) any { return &c.Duration },
 		},
 		{
 			Row: field.Row{Name: "extended_duration", Group: "Session", BelongsTo: AuthRolesAnywhere,
 				Type: field.Bool, Default: false,
-				Description: "Raises the limit of duration from 3600 s to 43200 s, for roles whose maximum session duration " +
-					"allows it."},
+				Description: "Raises the limit of duration from 3600 s to 43200 s, for roles whose maximum session " +
+					"duration allows it."},
 			Place: func(c *Connection) any { return &c.ExtendedDuration },
 		},
 		{
 			Row: field.Row{Name: "generate_lease", Group: "Session", BelongsTo: AuthRolesAnywhere,
 				Type: field.Bool, Default: true,
-				Description: "Whether creds/NAME returns session credentials with a lease. Without one nothing is written to " +
-					"storage for a read."},
+				Description: "Whether creds/NAME returns session credentials with a lease. Without one nothing is " +
+					"written to storage for a read."},
 			Place: func(c *Connection) any { return &c.GenerateLease },
 		},
 	}
 }
 
-func identityFields() []field.Field[Connection] {
+func identityRows() []field.Field[Connection] {
 	return []field.Field[Connection]{
 		{
-			Row: field.Row{Name: "certificate", Group: "Identity", BelongsTo: AuthRolesAnywhere, Limit: limitPEM, Textarea: true,
-				Show: field.Replaced, Instead: certificateRows(),
-				Description: "X.509 certificate in PEM, leaf first, then up to 5 intermediates. Required for auth_type " +
-					"roles_anywhere. A read shows what it says, not the PEM."},
+			Row: field.Row{Name: "certificate", Group: "Identity", BelongsTo: AuthRolesAnywhere, Limit: limitPEM,
+				Textarea: true,
+				Show:     field.Replaced, Instead: certificateRows(),
+				Description: "X.509 certificate in PEM, leaf first, then up to 5 intermediates. Required for " +
+					"auth_type roles_anywhere. A read shows what it says, not the PEM."},
 			Place:  func(c *Connection) any { return &c.Certificate },
 			Derive: describeCertificate,
 		},
 		{
-			Row: field.Row{Name: "private_key", Group: "Identity", BelongsTo: AuthRolesAnywhere, Limit: limitPEM, Textarea: true,
-				Type: field.Secret, Sensitive: true, Show: field.Never,
-				Description: "The certificate's private key in PEM: PKCS#8, PKCS#1 or SEC 1; RSA of 2048 bits or more, P-256, " +
-					"P-384 or P-521. Required for auth_type roles_anywhere; never returned."},
+			Row: field.Row{Name: "private_key", Group: "Identity", BelongsTo: AuthRolesAnywhere, Limit: limitPEM,
+				Textarea: true,
+				Type:     field.Secret, Sensitive: true, Show: field.Never,
+				Description: "The certificate's private key in PEM: PKCS#8, PKCS#1 or SEC 1; RSA of 2048 bits or " +
+					"more, P-256, P-384 or P-521. Required for auth_type roles_anywhere; never returned."},
 			Place: func(c *Connection) any { return &c.PrivateKey },
 		},
 		{
-			Row: field.Row{Name: "private_key_passphrase", Group: "Identity", BelongsTo: AuthRolesAnywhere, Limit: limitText,
+			Row: field.Row{Name: "private_key_passphrase", Group: "Identity", BelongsTo: AuthRolesAnywhere,
+				Limit:    limitText,
 				Verbatim: true, Type: field.Secret, Sensitive: true, Show: field.Never,
 				Description: "Decrypts an encrypted PKCS#8 private_key of the same write. Never stored."},
 			Place: func(c *Connection) any { return &c.Passphrase },
@@ -167,12 +175,12 @@ func identityFields() []field.Field[Connection] {
 	}
 }
 
-func s3Fields() []field.Field[Connection] {
+func s3Rows() []field.Field[Connection] {
 	return []field.Field[Connection]{
 		{
 			Row: field.Row{Name: "s3_endpoint", Group: "S3", Limit: limitText,
-				Description: "Address of an S3-compatible store; the default is AWS's S3. Returned with the credentials. " +
-					"https, unless the host is loopback or s3_allow_http is set."},
+				Description: "Address of an S3-compatible store; the default is AWS's S3. Returned with the " +
+					"credentials. https, unless the host is loopback or s3_allow_http is set."},
 			Place: func(c *Connection) any { return &c.S3Endpoint },
 		},
 		{
@@ -182,31 +190,34 @@ func s3Fields() []field.Field[Connection] {
 		},
 		{
 			Row: field.Row{Name: "s3_path_style", Group: "S3", Type: field.Bool, Default: false,
-				Description: "Whether S3 clients should name the bucket in the path instead of the host. Kept for those who " +
-					"configure an S3 client from a read of the config; the plugin itself does not use it."},
+				Description: "Whether S3 clients should name the bucket in the path instead of the host. Kept for " +
+					"those who configure an S3 client from a read of the config; the plugin itself does not use it."},
 			Place: func(c *Connection) any { return &c.S3PathStyle },
 		},
 		{
 			Row: field.Row{Name: "s3_allow_http", Group: "S3", Type: field.Bool, Default: false,
-				Description: "Accepts a plain http s3_endpoint or sts_endpoint that is not loopback, for a store inside a private " +
-					"network. Session tokens, the secret keys of scopes' sessions and data then cross that network unencrypted."},
+				Description: "Accepts a plain http s3_endpoint or sts_endpoint that is not loopback, for a store " +
+					"inside a private network. Session tokens, the secret keys of scopes' sessions and data then " +
+					"cross that network unencrypted."},
 			Place: func(c *Connection) any { return &c.S3AllowHTTP },
 		},
 	}
 }
 
-func networkFields() []field.Field[Connection] {
+func networkRows() []field.Field[Connection] {
 	return []field.Field[Connection]{
 		{
-			Row: field.Row{Name: "rolesanywhere_endpoint", Group: "Network", BelongsTo: AuthRolesAnywhere, Limit: limitText,
-				Description: "Address of the Roles Anywhere service, such as a VPC or FIPS endpoint; the default follows the " +
-					"region. https, unless the host is loopback."},
+			Row: field.Row{Name: "rolesanywhere_endpoint", Group: "Network", BelongsTo: AuthRolesAnywhere,
+				Limit: limitText,
+				Description: "Address of the Roles Anywhere service, such as a VPC or FIPS endpoint; the default " +
+					"follows the region. https, unless the host is loopback."},
 			Place: func(c *Connection) any { return &c.RolesAnywhereEndpoint },
 		},
 		{
 			Row: field.Row{Name: "sts_endpoint", Group: "Network", Limit: limitText,
-				Description: "Address of the STS that AssumeRole is called at for scopes; the default is AWS's STS of the " +
-					"region, or s3_endpoint where that is not AWS's own. https, unless the host is loopback or s3_allow_http is set."},
+				Description: "Address of the STS that AssumeRole is called at for scopes; the default is AWS's STS " +
+					"of the region, or s3_endpoint where that is not AWS's own. https, unless the host is loopback " +
+					"or s3_allow_http is set."},
 			Place: func(c *Connection) any { return &c.STSEndpoint },
 		},
 		{
@@ -217,8 +228,8 @@ func networkFields() []field.Field[Connection] {
 		{
 			Row: field.Row{Name: "proxy_url", Group: "Network", Limit: limitText,
 				Type: field.Secret, Sensitive: true, Redact: network.RedactProxy,
-				Description: "Proxy for this connection's calls: http, https or socks5. None is taken from the environment. " +
-					"A password in it is never returned."},
+				Description: "Proxy for this connection's calls: http, https or socks5. None is taken from the " +
+					"environment. A password in it is never returned."},
 			Place: func(c *Connection) any { return &c.ProxyURL },
 		},
 	}

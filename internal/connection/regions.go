@@ -11,8 +11,8 @@ import (
 // DefaultRegion is the region of a connection that names none.
 const DefaultRegion = "us-east-1"
 
-// Regions lists the public regions of the partitions in which Roles Anywhere is offered. A region that is newer than this
-// list goes into custom_region. The rolesanywhere library knows the partition of each.
+// Regions lists the public regions of the partitions in which Roles Anywhere is offered. A region that is newer than
+// this list goes into custom_region. The rolesanywhere library knows the partition of each.
 //
 // https://docs.aws.amazon.com/general/latest/gr/rande.html
 func Regions() []string {
@@ -45,16 +45,18 @@ var customRegion = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
 
 func checkRegion(problems *problem.List, c *Connection) {
 	if c.CustomRegion != "" && !customRegion.MatchString(c.CustomRegion) {
-		problems.Add("custom_region", "%s is not a region's name; use lower-case letters, digits and dashes, at most 63",
+		problems.Add("custom_region", "%s is not a region's name; use lower-case letters, digits and dashes, at "+
+			"most 63",
 			problem.Quote(c.CustomRegion))
 	}
 	if slices.Contains(Regions(), c.Region) {
 		return
 	}
 	if lower := strings.ToLower(c.Region); slices.Contains(Regions(), lower) {
-		problems.Add("region", "%s is not one of AWS's regions; they are in lower case: %q", problem.Quote(c.Region), lower)
+		problems.Add("region", "%s is not one of AWS's regions; they are in lower case: %q", problem.Quote(c.Region),
+			lower)
 		return
 	}
-	problems.Add("region", "%s is not one of AWS's regions, such as %q; one that is not in this plugin's list goes into "+
-		"custom_region", problem.Quote(c.Region), DefaultRegion)
+	problems.Add("region", "%s is not one of AWS's regions, such as %q; one that is not in this plugin's list goes "+
+		"into custom_region", problem.Quote(c.Region), DefaultRegion)
 }

@@ -16,11 +16,13 @@ import (
 // partition, and no other is.
 func TestRegions_AreThoseOfTheSDK(t *testing.T) {
 	t.Parallel()
-	dir, err := exec.CommandContext(t.Context(), "go", "list", "-m", "-f", "{{.Dir}}", "github.com/aws/aws-sdk-go-v2").Output()
+	dir, err := exec.CommandContext(t.Context(), "go", "list", "-m", "-f", "{{.Dir}}",
+		"github.com/aws/aws-sdk-go-v2").Output()
 	if err != nil {
 		t.Fatalf("finding the SDK's module: %v", err)
 	}
-	content, err := os.ReadFile(filepath.Join(strings.TrimSpace(string(dir)), "internal/endpoints/awsrulesfn/partitions.json"))
+	content, err := os.ReadFile(filepath.Join(strings.TrimSpace(string(dir)),
+		"internal/endpoints/awsrulesfn/partitions.json"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -29,8 +29,8 @@ func awsDomains() []string {
 	return []string{"amazonaws.com", "amazonaws.com.cn", "amazonaws.eu", "api.aws", "api.amazonwebservices.com.cn"}
 }
 
-// STSAddress is where AssumeRole is called for scopes; empty: AWS's STS of the region. A store of its own brings an STS, at
-// the same address unless sts_endpoint names another.
+// STSAddress is where AssumeRole is called for scopes; empty: AWS's STS of the region. A store of its own brings an
+// STS, at the same address unless sts_endpoint names another.
 func (c *Connection) STSAddress() string {
 	if c.STSEndpoint == "" && c.OwnStore() {
 		return c.S3Endpoint

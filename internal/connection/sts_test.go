@@ -30,7 +30,8 @@ func TestSTSAddress_IsTheStoresOwnOrAWSs(t *testing.T) {
 func TestPartition_IsUnknownForANewRegionAlone(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct{ region, custom, want string }{
-		{"eu-west-1", "", "aws"}, {"cn-north-1", "", "aws-cn"}, {"us-gov-west-1", "", "aws-us-gov"}, {"eusc-de-east-1", "", "aws-eusc"},
+		{"eu-west-1", "", "aws"}, {"cn-north-1", "", "aws-cn"}, {"us-gov-west-1", "", "aws-us-gov"},
+		{"eusc-de-east-1", "", "aws-eusc"},
 		{"eu-west-1", "xx-new-1", ""}, {"eu-west-1", "cn-new-1", "aws-cn"}, {"us-east-1", "eu-west-1", "aws"},
 	} {
 		c := New()

@@ -9,7 +9,8 @@ import (
 	"github.com/s3conn/vault-plugin-s3conn/rolesanywhere"
 )
 
-// Limits of duration, in seconds. https://docs.aws.amazon.com/rolesanywhere/latest/userguide/authentication-create-session.html
+// Limits of duration, in seconds.
+// https://docs.aws.amazon.com/rolesanywhere/latest/userguide/authentication-create-session.html
 const (
 	minDuration     = 900
 	maxDuration     = 3600
@@ -19,9 +20,9 @@ const (
 	MaxExtendedDuration = 43200
 )
 
-// Validate checks the whole connection as of now and adds what is wrong to problems; fields that already have a problem are
-// left out. It replaces the certificate, the private key and ca_cert by the form in which they are stored, and removes the
-// passphrase. It returns what the operator should know although nothing is wrong.
+// Validate checks the whole connection as of now and adds what is wrong to problems; fields that already have a
+// problem are left out. It replaces the certificate, the private key and ca_cert by the form in which they are
+// stored, and removes the passphrase. It returns what the operator should know although nothing is wrong.
 func (c *Connection) Validate(now time.Time, problems *problem.List) (warnings []string) {
 	checkRegion(problems, c)
 	checkS3(problems, c)
@@ -69,8 +70,8 @@ func checkSessionName(problems *problem.List, c *Connection) (warnings []string)
 	case problems.Has("session_name"):
 		return nil
 	case c.SessionName == "":
-		problems.Add("session_name", "is required for auth_type roles_anywhere; give a text by which CloudTrail's entries "+
-			"show who uses the session")
+		problems.Add("session_name", "is required for auth_type roles_anywhere; give a text by which CloudTrail's "+
+			"entries show who uses the session")
 		return nil
 	case !c.SendSessionName:
 		return nil

@@ -34,13 +34,13 @@ func DecodeAll(rows []Row, data map[string]any, problems *problem.List) map[stri
 	return decoded
 }
 
-// Decode returns the field's value from what a JSON request or the command line holds: of the Go type that [Type] states,
-// or nil for a field that is to be cleared. fault says what is wrong with it and never repeats it, except for a String or
-// Strings with allowed values.
+// Decode returns the field's value from what a JSON request or the command line holds: of the Go type that [Type]
+// states, or nil for a field that is to be cleared. fault says what is wrong with it and never repeats it, except for
+// a String or Strings with allowed values.
 //
-// Strings come as a list, or as one text with commas between the items; spaces around the items of the latter are always
-// removed. A Map comes as an object, or as one text key=value or a list of them; spaces around keys are removed. Empty items
-// of a list are kept, for validation to judge.
+// Strings come as a list, or as one text with commas between the items; spaces around the items of the latter are
+// always removed. A Map comes as an object, or as one text key=value or a list of them; spaces around keys are
+// removed. Empty items of a list are kept, for validation to judge.
 func (r *Row) Decode(raw any) (value any, fault string) {
 	switch r.Type {
 	case Bool:
@@ -226,7 +226,8 @@ func (r *Row) decodeMap(raw any) (value any, fault string) {
 		case twice:
 			return nil, "has a key more than once"
 		case r.Limit > 0 && max(len(key), len(text)) > r.Limit:
-			return nil, fmt.Sprintf("has a key or value of %d bytes; at most %d are accepted", max(len(key), len(text)), r.Limit)
+			return nil, fmt.Sprintf("has a key or value of %d bytes; at most %d are accepted", max(len(key), len(text)),
+				r.Limit)
 		}
 		decoded[key] = text
 	}

@@ -1,5 +1,6 @@
-// Package field describes the fields of a request and of what is stored of it as rows of a table: their types, defaults,
-// limits, secrecy and how a read shows them. One table serves a request's schema, its decoding, merging and reading.
+// Package field describes the fields of a request and of what is stored of it as rows of a table: their types,
+// defaults, limits, secrecy and how a read shows them. One table serves a request's schema, its decoding, merging and
+// reading.
 package field
 
 import "github.com/s3conn/vault-plugin-s3conn/internal/secret"
@@ -37,12 +38,13 @@ type Row struct {
 	Description string // type, unit, range and default in words, for help and OpenAPI
 	Type        Type
 
-	// Default is the value of a field that was never given or was cleared: nil for the type's zero value, else a decoded
-	// value of the field's type.
+	// Default is the value of a field that was never given or was cleared: nil for the type's zero value, else a
+	// decoded value of the field's type.
 	Default any
 	// Allowed lists the values that a String, or each item of Strings, may have; empty: any.
 	Allowed []string
-	// Limit is the most bytes of a text, or of each item of Strings, or of each key and each value of a Map; 0: no limit.
+	// Limit is the most bytes of a text, or of each item of Strings, or of each key and each value of a Map; 0: no
+	// limit.
 	Limit int
 	// MaxItems is the most items of Strings or entries of a Map; 0: no limit.
 	MaxItems int

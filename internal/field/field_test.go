@@ -68,7 +68,8 @@ func TestDecode_FaultNamesTheCauseAndNeverTheValue(t *testing.T) {
 		raw  any
 		says string
 	}{
-		{"an object for a secret", Row{Type: Secret}, map[string]any{"a": canary}, "is an object; it has to be a string"},
+		{"an object for a secret", Row{Type: Secret}, map[string]any{"a": canary},
+			"is an object; it has to be a string"},
 		{"a list for a text", Row{}, []any{canary}, "is a list"},
 		{"a Go list for a text", Row{}, []string{canary}, "is a list"},
 		{"a boolean for a text", Row{}, true, "is a boolean"},
@@ -80,8 +81,10 @@ func TestDecode_FaultNamesTheCauseAndNeverTheValue(t *testing.T) {
 		{"negative seconds", Row{Type: Seconds}, "-1", "has to be a positive number of seconds"},
 		{"half a second", Row{Type: Seconds}, "1500ms", "has to be a positive number of seconds"},
 		{"a float that is no number", Row{Type: Seconds}, 1.5, "has to be a positive number of seconds"},
-		{"too many seconds", Row{Type: Seconds}, json.Number("9223372036854775808"), "has to be a positive number of seconds"},
-		{"an object for seconds", Row{Type: Seconds}, map[string]any{"a": canary}, "has to be a positive number of seconds"},
+		{"too many seconds", Row{Type: Seconds}, json.Number("9223372036854775808"),
+			"has to be a positive number of seconds"},
+		{"an object for seconds", Row{Type: Seconds}, map[string]any{"a": canary},
+			"has to be a positive number of seconds"},
 		{"an object for items", Row{Type: Strings}, map[string]any{"a": canary}, "has to be a list of strings"},
 		{"a list of objects", Row{Type: Strings}, []any{map[string]any{"a": canary}}, "has to be a list of strings"},
 		{"too many items", Row{Type: Strings, MaxItems: 1}, "a," + canary, "has 2 items; at most 1 are accepted"},
@@ -91,15 +94,18 @@ func TestDecode_FaultNamesTheCauseAndNeverTheValue(t *testing.T) {
 		{"a number for a map", Row{Type: Map}, 1, "has to be an object of strings"},
 		{"a pair without key", Row{Type: Map}, "=" + canary, "has an entry without a key"},
 		{"a key twice", Row{Type: Map}, []any{canary + "=1", canary + "=2"}, "has a key more than once"},
-		{"too many pairs", Row{Type: Map, MaxItems: 1}, []any{"a=1", canary + "=2"}, "has 2 entries; at most 1 are accepted"},
-		{"a long value", Row{Type: Map, Limit: 5}, "a=" + canary, "has a key or value of 11 bytes; at most 5 are accepted"},
+		{"too many pairs", Row{Type: Map, MaxItems: 1}, []any{"a=1", canary + "=2"},
+			"has 2 entries; at most 1 are accepted"},
+		{"a long value", Row{Type: Map, Limit: 5}, "a=" + canary,
+			"has a key or value of 11 bytes; at most 5 are accepted"},
 		{"a field that cannot be cleared", Row{Type: Strings, ClearRefused: "cannot be empty"}, "", "cannot be empty"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
 			got, fault := row.row.Decode(row.raw)
 			if got != nil || !strings.Contains(fault, row.says) || strings.Contains(fault, canary) {
-				t.Errorf("Decode(%#v) = %#v, %q; want words with %q and without the value", row.raw, got, fault, row.says)
+				t.Errorf("Decode(%#v) = %#v, %q; want words with %q and without the value", row.raw, got, fault,
+					row.says)
 			}
 		})
 	}
@@ -154,16 +160,21 @@ func sampleTable() Table[sample] {
 		{Row: Row{Name: "lease", Type: Bool, Default: true}, Place: func(s *sample) any { return &s.Lease }},
 		{Row: Row{Name: "duration", Type: Seconds, Default: int64(60), BelongsTo: "b"},
 			Place: func(s *sample) any { return &s.Duration }},
-		{Row: Row{Name: "key", Type: Secret, BelongsTo: "a", Show: Never}, Place: func(s *sample) any { return &s.Key }},
+		{Row: Row{Name: "key", Type: Secret, BelongsTo: "a", Show: Never},
+			Place: func(s *sample) any { return &s.Key }},
 		{Row: Row{Name: "proxy", Type: Secret, Redact: func(secret.Text) string { return "http://xxxxx@proxy" }},
 			Place: func(s *sample) any { return &s.Proxy }},
 		{Row: Row{Name: "buckets", Type: Strings}, Place: func(s *sample) any { return &s.Buckets }},
 		{Row: Row{Name: "tags", Type: Map}, Place: func(s *sample) any { return &s.Tags }},
 		{Row: Row{Name: "certificate", Show: Replaced, Instead: []Row{{Name: "certificate_subject"}}},
-			Place:  func(s *sample) any { return &s.Certificate },
-			Derive: func(*sample) (map[string]any, error) { return map[string]any{"certificate_subject": "CN=x"}, nil }},
+			Place: func(s *sample) any { return &s.Certificate },
+			Derive: func(*sample) (map[string]any, error) {
+				return map[string]any{"certificate_subject": "CN=x"},
+					nil
+			}},
 		{Row: Row{Name: "verify", Type: Bool, Instruction: true}},
-		{Row: Row{Name: "kind", Default: "a", Allowed: []string{"a", "b"}}, Place: func(s *sample) any { return &s.Kind }},
+		{Row: Row{Name: "kind", Default: "a", Allowed: []string{"a", "b"}},
+			Place: func(s *sample) any { return &s.Kind }},
 	}}
 }
 
@@ -179,11 +190,13 @@ func TestMerge_OmittedStaysEmptyResetsGivenReplaces(t *testing.T) {
 	got := table.Merge(base, map[string]any{"region": "west", "key": canary, "buckets": buckets,
 		"tags": map[string]string{"k": "v"}, "lease": false, "verify": true}, &problems)
 	buckets[0] = "changed later"
-	want := sample{Kind: "a", Region: "west", Duration: 60, Key: got.Key, Buckets: []string{"x"}, Tags: map[string]string{"k": "v"}}
+	want := sample{Kind: "a", Region: "west", Duration: 60, Key: got.Key, Buckets: []string{"x"},
+		Tags: map[string]string{"k": "v"}}
 	if !reflect.DeepEqual(got, want) || got.Key.Reveal() != canary || base.Region != "east" {
 		t.Errorf("merged %+v, want %+v and the base as it was", got, want)
 	}
-	got = table.Merge(got, map[string]any{"region": nil, "key": nil, "buckets": nil, "tags": nil, "lease": nil}, &problems)
+	got = table.Merge(got, map[string]any{"region": nil, "key": nil, "buckets": nil, "tags": nil, "lease": nil},
+		&problems)
 	if !reflect.DeepEqual(got, base) || problems.Err("merging", "") != nil {
 		t.Errorf("cleared %+v (%v), want the defaults", got, problems.Err("merging", ""))
 	}
@@ -254,7 +267,8 @@ func TestTable_FieldsWithoutSelectorAlwaysApply(t *testing.T) {
 
 // FuzzDecode decodes any JSON value for each type: no fault repeats it, and a value is of the type's own.
 func FuzzDecode(f *testing.F) {
-	for _, raw := range []string{`null`, `"CANARY-7f3a"`, `{"a":"CANARY-7f3a"}`, `["CANARY-7f3a=b"]`, `1e400`, `-1.5`, `true`} {
+	for _, raw := range []string{`null`, `"CANARY-7f3a"`, `{"a":"CANARY-7f3a"}`, `["CANARY-7f3a=b"]`, `1e400`, `-1.5`,
+		`true`} {
 		f.Add(raw)
 	}
 	f.Fuzz(func(t *testing.T, body string) {
@@ -264,7 +278,8 @@ func FuzzDecode(f *testing.F) {
 		if decoder.Decode(&raw) != nil {
 			t.Skip("not JSON")
 		}
-		for kind, zero := range map[Type]any{String: "", Secret: "", Bool: false, Seconds: int64(0), Strings: []string{}, Map: map[string]string{}} {
+		for kind, zero := range map[Type]any{String: "", Secret: "", Bool: false, Seconds: int64(0),
+			Strings: []string{}, Map: map[string]string{}} {
 			row := Row{Type: kind, Limit: 40, MaxItems: 3}
 			value, fault := row.Decode(raw)
 			if strings.Contains(fault, canary) || fault != "" && value != nil {

@@ -19,9 +19,10 @@ func (t Table[T]) New() T {
 	return settings
 }
 
-// Merge returns base with the decoded fields of a write laid over it: a field that data lacks stays as it is, one that is
-// nil goes back to its default. Fields that do not belong to the selector's new value go back to their defaults too, and one
-// of them that was given is added to problems. base itself is not changed, apart from what its slices and maps share.
+// Merge returns base with the decoded fields of a write laid over it: a field that data lacks stays as it is, one
+// that is nil goes back to its default. Fields that do not belong to the selector's new value go back to their
+// defaults too, and one of them that was given is added to problems. base itself is not changed, apart from what its
+// slices and maps share.
 func (t Table[T]) Merge(base T, data map[string]any, problems *problem.List) T {
 	merged := base
 	selector := t.selector()
@@ -103,8 +104,8 @@ func (f *Field[T]) merge(settings *T, data map[string]any) {
 
 func (f *Field[T]) reset(settings *T) { f.set(settings, f.Default) }
 
-// set puts a decoded value, or the type's zero value for nil, into its place. Slices and maps are copied, so that settings
-// share none with a request or with the table.
+// set puts a decoded value, or the type's zero value for nil, into its place. Slices and maps are copied, so that
+// settings share none with a request or with the table.
 func (f *Field[T]) set(settings *T, value any) {
 	switch place := f.Place(settings).(type) {
 	case *string:

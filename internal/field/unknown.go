@@ -13,8 +13,8 @@ const (
 	maxName    = 128 // bytes of a name for which a similar one is searched
 )
 
-// RefuseUnknown adds the fields of data that are not among the known names to problems: a misspelt field must not look as
-// if it had been obeyed.
+// RefuseUnknown adds the fields of data that are not among the known names to problems: a misspelt field must not
+// look as if it had been obeyed.
 func RefuseUnknown(problems *problem.List, data map[string]any, known []string) {
 	unknown := slices.DeleteFunc(slices.Sorted(maps.Keys(data)), func(name string) bool {
 		return slices.Contains(known, name)
@@ -27,7 +27,8 @@ func RefuseUnknown(problems *problem.List, data map[string]any, known []string) 
 		if similar := mostSimilar(name, known); similar != "" {
 			problems.Add(problem.Quote(name), "there is no such field; did you mean %s?", similar)
 		} else {
-			problems.Add(problem.Quote(name), "there is no such field; the fields are in the path's help (vault path-help)")
+			problems.Add(problem.Quote(name), "there is no such field; the fields are in the path's help (vault "+
+				"path-help)")
 		}
 	}
 }

@@ -35,7 +35,8 @@ func TestRefuseUnknown_NamesTenAndCountsTheOthers(t *testing.T) {
 	var problems problem.List
 	RefuseUnknown(&problems, data, nil)
 	err := problems.Err("writing", "")
-	if err == nil || !strings.Contains(err.Error(), "and 3 more that do not exist") || strings.Contains(err.Error(), "k-unknown") {
+	if err == nil || !strings.Contains(err.Error(), "and 3 more that do not exist") ||
+		strings.Contains(err.Error(), "k-unknown") {
 		t.Errorf("13 unknown fields: %v", err)
 	}
 }

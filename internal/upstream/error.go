@@ -1,5 +1,5 @@
-// Package upstream describes failed calls to AWS, to S3 stores and to certificate authorities: in words that are safe to
-// log, with the kind of the failure and a hint where the service's own words leave an operator guessing.
+// Package upstream describes failed calls to AWS, to S3 stores and to certificate authorities: in words that are safe
+// to log, with the kind of the failure and a hint where the service's own words leave an operator guessing.
 package upstream
 
 import (

@@ -2,14 +2,15 @@ package upstream
 
 import "strings"
 
-// hint is what to change after a refusal. Its first three fields choose it: an empty one accepts anything, and the message
-// accepts what contains it.
+// hint is what to change after a refusal. Its first three fields choose it: an empty one accepts anything, and the
+// message accepts what contains it.
 type hint struct{ operation, code, message, text string }
 
 func hints() []hint {
 	return []hint{
 		{"CreateSession", "", "Untrusted signing certificate",
-			"the trust anchor does not hold the CA that issued the certificate, or intermediates are missing in certificate"},
+			"the trust anchor does not hold the CA that issued the certificate, or intermediates are missing in " +
+				"certificate"},
 		{"CreateSession", "", "Insufficient certificate", "the certificate needs the key usage digitalSignature"},
 		{"CreateSession", "", "Not authorized to set roleSessionName",
 			"set send_session_name=false, or let the profile accept a custom role session name"},

@@ -14,8 +14,8 @@ import (
 	"github.com/s3conn/vault-plugin-s3conn/internal/network"
 )
 
-// describeTransport puts a failure between this host and the service into fixed phrases: Go's own texts may quote what was
-// received.
+// describeTransport puts a failure between this host and the service into fixed phrases: Go's own texts may quote
+// what was received.
 func (e *Error) describeTransport(err error) {
 	if text := misdirected(err); text != "" {
 		e.Kind, e.text = Permanent, text

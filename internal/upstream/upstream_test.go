@@ -37,7 +37,8 @@ func TestDescribe_CertificateOutsideItsTimeNamesTheField(t *testing.T) {
 func TestDescribe_FailureOnTheWayIsAFixedPhrase(t *testing.T) {
 	t.Parallel()
 	dial := func(err error) error { return &net.OpError{Op: "dial", Net: "tcp", Err: err} }
-	broken, slow, busy := Error{Kind: Unavailable}, Error{Kind: Unavailable, TimedOut: true}, Error{Kind: Unavailable, Busy: true}
+	broken, slow, busy := Error{Kind: Unavailable}, Error{Kind: Unavailable, TimedOut: true},
+		Error{Kind: Unavailable, Busy: true}
 	for name, test := range map[string]struct {
 		cause error
 		want  Error
@@ -45,8 +46,10 @@ func TestDescribe_FailureOnTheWayIsAFixedPhrase(t *testing.T) {
 	}{
 		"scheme":     {http.ErrSchemeMismatch, broken, "s3.example:9000 does not speak TLS at that address"},
 		"TLS record": {tls.RecordHeaderError{Msg: "CANARY"}, broken, "does not speak TLS"},
-		"host name":  {x509.HostnameError{Certificate: &x509.Certificate{}, Host: "CANARY"}, broken, "is not valid for it"},
-		"ended": {x509.CertificateInvalidError{Cert: &x509.Certificate{}, Reason: x509.Expired, Detail: "CANARY"}, broken,
+		"host name": {x509.HostnameError{Certificate: &x509.Certificate{}, Host: "CANARY"}, broken,
+			"is not valid for it"},
+		"ended": {x509.CertificateInvalidError{Cert: &x509.Certificate{}, Reason: x509.Expired, Detail: "CANARY"},
+			broken,
 			"is not valid for it"},
 		"verification": {&tls.CertificateVerificationError{Err: errors.New("CANARY")}, broken, "is not valid for it"},
 		"authority": {&tls.CertificateVerificationError{Err: x509.UnknownAuthorityError{}}, broken,
@@ -79,7 +82,8 @@ func TestDescribe_FailureOnTheWayIsAFixedPhrase(t *testing.T) {
 			t.Errorf("%s: the cause is lost", name)
 		}
 	}
-	if err := Describe("ListBuckets", context.DeadlineExceeded); !strings.Contains(err.Error(), "the service did not answer") {
+	if err := Describe("ListBuckets", context.DeadlineExceeded); !strings.Contains(err.Error(),
+		"the service did not answer") {
 		t.Errorf("without an address: %v", err)
 	}
 }
@@ -113,18 +117,23 @@ func TestDescribe_RefusalIsRepeatedWithItsKind(t *testing.T) {
 			"GetObject: Throttling: no (HTTP 400)"},
 		"slow down": {&refusal{503, "SlowDown", "no", ""}, Error{Kind: Throttled, Busy: true, Code: "SlowDown"},
 			"GetObject: SlowDown: no (HTTP 503)"},
-		"broken":     {&refusal{500, "Internal", "", ""}, Error{Kind: Unavailable, Code: "Internal"}, "GetObject: Internal (HTTP 500)"},
-		"busy":       {&refusal{503, "", "no", ""}, Error{Kind: Unavailable, Busy: true}, "GetObject: no (HTTP 503)"},
-		"slow":       {&refusal{504, "", "no", ""}, Error{Kind: Unavailable, TimedOut: true}, "GetObject: no (HTTP 504)"},
+		"broken": {&refusal{500, "Internal", "", ""}, Error{Kind: Unavailable, Code: "Internal"},
+			"GetObject: Internal (HTTP 500)"},
+		"busy": {&refusal{503, "", "no", ""}, Error{Kind: Unavailable, Busy: true}, "GetObject: no (HTTP 503)"},
+		"slow": {&refusal{504, "", "no", ""}, Error{Kind: Unavailable, TimedOut: true},
+			"GetObject: no (HTTP 504)"},
 		"redirected": {&refusal{301, "", "no", ""}, Error{Kind: Permanent}, "GetObject: no (HTTP 301)"},
-		"of the library": {&rolesanywhere.APIError{StatusCode: 403, Code: "ExpiredTokenException", Message: "no", RequestID: "1",
+		"of the library": {&rolesanywhere.APIError{StatusCode: 403, Code: "ExpiredTokenException", Message: "no",
+			RequestID: "1",
 			ClockSkew: -time.Hour}, Error{Kind: Permanent, Code: "ExpiredTokenException"},
-			"GetObject: ExpiredTokenException: no (HTTP 403, request id 1); this host's clock and the service's differ by 1h0m0s"},
+			"GetObject: ExpiredTokenException: no (HTTP 403, request id 1); this host's clock and the service's " +
+				"differ by 1h0m0s"},
 	} {
 		err := Describe("GetObject", fmt.Errorf("wrapped: %w", test.err))
 		var failed *Error
 		if !errors.As(err, &failed) || failed.Kind != test.want.Kind || failed.TimedOut != test.want.TimedOut ||
-			failed.Busy != test.want.Busy || failed.Code != test.want.Code || err.Error() != test.text || !errors.Is(err, test.err) {
+			failed.Busy != test.want.Busy || failed.Code != test.want.Code || err.Error() != test.text ||
+			!errors.Is(err, test.err) {
 			t.Errorf("%s: %+v (%v), want %+v %q", name, failed, err, test.want, test.text)
 		}
 	}
@@ -155,7 +164,8 @@ func TestDescribe_UnusableResponseKeepsItsWords(t *testing.T) {
 
 func TestKind_IsNamedAsMetricsNameIt(t *testing.T) {
 	t.Parallel()
-	for kind, want := range map[Kind]string{Permanent: "permanent", Throttled: "throttled", Unavailable: "unavailable"} {
+	for kind, want := range map[Kind]string{Permanent: "permanent", Throttled: "throttled",
+		Unavailable: "unavailable"} {
 		if got := kind.String(); got != want {
 			t.Errorf("kind %d is %q, want %q", kind, got, want)
 		}
@@ -194,8 +204,10 @@ func TestHintFor_SaysWhatToChange(t *testing.T) {
 		{"AccessDeniedException", "Not authorized to set roleSessionName", "send_session_name=false"},
 		{"AccessDeniedException", "Unable to assume role for arn:aws:iam::1:role/x", "sts:SetSourceIdentity"},
 		{"ValidationException", "exceeds the MaxSessionDuration set for this role", "lower duration"},
-		{"InvalidAccessKeyId", "", "access key"}, {"SignatureDoesNotMatch", "", "secret key"}, {"InvalidTokenId", "", "session token"},
-		{"AuthorizationHeaderMalformed", "", "s3_region"}, {"RequestTimeTooSkewed", "", "clock"}, {"AccessDenied", "", "s3:ListAllMyBuckets"},
+		{"InvalidAccessKeyId", "", "access key"}, {"SignatureDoesNotMatch", "", "secret key"},
+		{"InvalidTokenId", "", "session token"},
+		{"AuthorizationHeaderMalformed", "", "s3_region"}, {"RequestTimeTooSkewed", "", "clock"},
+		{"AccessDenied", "", "s3:ListAllMyBuckets"},
 	} {
 		operation := "CreateSession"
 		if !strings.HasSuffix(test.code, "Exception") {
@@ -214,8 +226,10 @@ func TestHintFor_SaysWhatToChange(t *testing.T) {
 
 func TestDescribe_DescribesAnErrorOnce(t *testing.T) {
 	t.Parallel()
-	once := Describe("CreateSession", &rolesanywhere.APIError{StatusCode: 403, Code: "AccessDeniedException", Message: "no"})
-	if twice := Describe("ListBuckets", fmt.Errorf("wrapped: %w", once)); !strings.HasPrefix(twice.Error(), "wrapped: CreateSession: ") {
+	once := Describe("CreateSession", &rolesanywhere.APIError{StatusCode: 403, Code: "AccessDeniedException",
+		Message: "no"})
+	if twice := Describe("ListBuckets", fmt.Errorf("wrapped: %w", once)); !strings.HasPrefix(twice.Error(),
+		"wrapped: CreateSession: ") {
 		t.Errorf("described again: %v", twice)
 	}
 }
