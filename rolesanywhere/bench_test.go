@@ -37,7 +37,7 @@ func BenchmarkSign(b *testing.B) {
 			b.ReportAllocs()
 			r, _ := http.NewRequest(http.MethodPost, "https://rolesanywhere.us-east-1.amazonaws.com/sessions", nil)
 			r.Header.Set("Content-Type", "application/json")
-			r.Header.Set("User-Agent", defaultUserAgent)
+			r.Header.Set("User-Agent", Options{}.userAgent())
 			for b.Loop() {
 				if err := id.SignHTTP(b.Context(), r, emptyHash, "us-east-1", vectorTime); err != nil {
 					b.Fatal(err)

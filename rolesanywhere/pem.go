@@ -65,3 +65,19 @@ func isPrivateKeyBlock(blockType string) bool {
 	}
 	return false
 }
+
+// splitPEM takes the certificates and the key of one text apart, in the order they have.
+func splitPEM(data []byte) (certificates, key []byte, err error) {
+	blocks, err := DecodePEM(data)
+	if err != nil {
+		return nil, nil, fmt.Errorf("%w: %w", ErrInvalidCertificate, err)
+	}
+	for _, block := range blocks {
+		if encoded := pem.EncodeToMemory(block); isPrivateKeyBlock(block.Type) || block.Type == ecParametersBlock {
+			key = append(key, encoded...)
+		} else {
+			certificates = append(certificates, encoded...)
+		}
+	}
+	return certificates, key, nil
+}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	"github.com/aws/smithy-go/logging"
 )
 
 // scriptedDoer answers from a script, the last line again and again, and remembers what it was sent.
@@ -128,7 +129,7 @@ func TestCreateSession_SignsEveryAttemptAnew(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		doer, _, err := callScripted(t, t.Context(), id, script{answer(500, "")}, fixedDelay(2*time.Second))
 		if apiErr, ok := errors.AsType[*APIError](err); !ok || apiErr.StatusCode != 500 ||
-			!strings.Contains(err.Error(), "after 3 attempts") {
+			!strings.Contains(err.Error(), "exceeded maximum number of attempts, 3") {
 			t.Errorf("error = %v", err)
 		}
 		want := []string{"20261123T093306Z", "20261123T093308Z", "20261123T093310Z"}
@@ -246,5 +247,23 @@ func TestConnectionError_QuotesNothingThatWasSent(t *testing.T) {
 		if _, ok := errors.AsType[*connectionError](err); !ok || strings.Contains(err.Error(), "CANARY") {
 			t.Errorf("%q: error = %v", raw, err)
 		}
+	}
+}
+
+func TestCreateSession_LogsRetriesWhereAsked(t *testing.T) {
+	t.Parallel()
+	id := vectorIdentity(t, "p256")
+	for mode, want := range map[aws.ClientLogMode]string{
+		0:              "",
+		aws.LogRetries: "retrying RolesAnywhere/CreateSession, attempt 2, after: UnknownError (status 503)\n",
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			var log strings.Builder
+			_, _, err := callScripted(t, t.Context(), id, script{answer(503, ""), answer(201, sessionJSON(vectorTime.Add(time.Hour)))},
+				func(o *Options) { o.Logger, o.ClientLogMode = logging.NewStandardLogger(&log), mode })
+			if err != nil || !strings.HasSuffix(log.String(), want) || (want == "") != (log.Len() == 0) {
+				t.Errorf("error = %v, logged %q, want %q", err, log.String(), want)
+			}
+		})
 	}
 }
