@@ -1,6 +1,7 @@
 package connection
 
 import (
+	"reflect"
 	"testing"
 	"time"
 
@@ -15,11 +16,11 @@ func TestSessionInput_FollowsTheSettings(t *testing.T) {
 	conn := m.kept["orders"]
 	want := rolesanywhere.CreateSessionInput{ProfileARN: conn.ProfileARN, RoleARN: conn.RoleARN,
 		TrustAnchorARN: conn.TrustAnchorARN, Duration: 20 * time.Minute, RoleSessionName: "orders-api"}
-	if got := conn.SessionInput(); got != want {
+	if got := conn.SessionInput(); !reflect.DeepEqual(got, want) {
 		t.Errorf("SessionInput() = %+v, want %+v", got, want)
 	}
 	conn.SendSessionName, want.RoleSessionName = false, ""
-	if got := conn.SessionInput(); got != want {
+	if got := conn.SessionInput(); !reflect.DeepEqual(got, want) {
 		t.Errorf("without a session name SessionInput() = %+v, want %+v", got, want)
 	}
 	if _, err := conn.Identity(); err != nil {

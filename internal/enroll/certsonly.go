@@ -12,7 +12,7 @@ import (
 // maxDepth bounds how deep an element of indefinite length may nest. Certs-only messages nest four deep.
 const maxDepth = 8
 
-var oidSignedData = []byte{0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x07, 0x02} // 1.2.840.113549.1.7.2
+const oidSignedData = "\x2a\x86\x48\x86\xf7\x0d\x01\x07\x02" // 1.2.840.113549.1.7.2
 
 // The identifier octets that a certs-only message is made of.
 const (
@@ -95,7 +95,7 @@ func certificatesOf(der []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !bytes.Equal(content[0].content, oidSignedData) || len(content) != 2 || content[1].tag != tagContext0 {
+	if string(content[0].content) != oidSignedData || len(content) != 2 || content[1].tag != tagContext0 {
 		return nil, errNotCertsOnly
 	}
 	signed, err := inside(content[1].content, tagSequence, tagInteger, tagSet, tagSequence)
