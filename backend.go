@@ -12,7 +12,10 @@ import (
 	"github.com/hashicorp/vault/sdk/helper/locksutil"
 	"github.com/hashicorp/vault/sdk/logical"
 
+	"github.com/s3conn/vault-plugin-s3conn/internal/budget"
 	"github.com/s3conn/vault-plugin-s3conn/internal/field"
+	"github.com/s3conn/vault-plugin-s3conn/internal/session"
+	"github.com/s3conn/vault-plugin-s3conn/internal/source"
 )
 
 // Version is what the plugin reports to Vault. A version given to "vault plugin register" has to equal it.
@@ -22,7 +25,7 @@ const backendHelp = `
 The s3conn secrets engine keeps S3 connections and hands out credentials for them.
 
 A connection authenticates with AWS access keys, which are handed out as they are, or with IAM Roles Anywhere: an
-X.509 certificate and its private key, which never leave Vault, buy short-lived credentials.
+X.509 certificate and its private key, which never leave Vault, obtain short-lived credentials.
 
   vault write s3conn/config/orders auth_type=roles_anywhere profile_arn=... role_arn=... trust_anchor_arn=... \
       session_name=orders certificate=@orders.pem private_key=@orders.key
@@ -33,29 +36,30 @@ X.509 certificate and its private key, which never leave Vault, buy short-lived 
 // backend is one mount. One process serves many, so nothing here lives in package variables.
 type backend struct {
 	*framework.Backend
-	now    func() time.Time
-	source sessionSource
-	// testSource is the source of sessions that are bought for a test alone.
-	testSource sessionSource
-	live       *liveConnections
-	locks      []*locksutil.LockEntry // by connection name: held while its stored entries are compared and replaced
+	now      func() time.Time
+	clock    session.Clock
+	obtain   obtainSession
+	sessions *sessionPool
+	locks    []*locksutil.LockEntry // by connection name: held while its stored entries are compared and replaced
 
 	nameOnly map[string]*framework.FieldSchema // the schema of paths that take a name and nothing else
 	rows     map[*framework.Path][]field.Row   // how requests to a path are decoded; see takes
-
-	ctx    context.Context // ends when Vault unloads the mount
-	cancel context.CancelFunc
 }
 
 // NewFactory returns what Vault calls for every mount, and at registration with an empty configuration: it does no
 // I/O and starts nothing. The mounts of one factory share the budget of calls to AWS, as they share the account.
-func NewFactory() logical.Factory { return newFactory(time.Now, newBudget()) }
+func NewFactory() logical.Factory {
+	turns, err := budget.NewGroup(time.Now, budget.DefaultRates())
+	if err != nil {
+		return func(context.Context, *logical.BackendConfig) (logical.Backend, error) { return nil, err }
+	}
+	return newFactory(time.Now, turns)
+}
 
-func newFactory(now func() time.Time, budget *budget) logical.Factory {
-	source, testSource := rolesAnywhereSource(now, budget.forReads), rolesAnywhereSource(now, budget.forTests)
+func newFactory(now func() time.Time, turns *budget.Group) logical.Factory {
 	return func(ctx context.Context, config *logical.BackendConfig) (logical.Backend, error) {
-		b := newBackend(now, source)
-		b.testSource = testSource
+		calls := &source.RolesAnywhere{Now: now, Turns: turns, Mount: &budget.Mount{}}
+		b := newBackend(now, calls.Obtain)
 		if err := b.Setup(ctx, config); err != nil {
 			return nil, err
 		}
@@ -63,9 +67,8 @@ func newFactory(now func() time.Time, budget *budget) logical.Factory {
 	}
 }
 
-func newBackend(now func() time.Time, source sessionSource) *backend {
-	b := &backend{now: now, source: source, testSource: source, live: newLiveConnections(), locks: locksutil.CreateLocks()}
-	b.ctx, b.cancel = context.WithCancel(context.Background())
+func newBackend(now func() time.Time, obtain obtainSession) *backend {
+	b := &backend{now: now, clock: session.NewClock(now), obtain: obtain, locks: locksutil.CreateLocks()}
 	b.rows = map[*framework.Path][]field.Row{}
 	b.nameOnly = map[string]*framework.FieldSchema{"name": connectionNameSchema()}
 	b.Backend = &framework.Backend{
@@ -82,8 +85,9 @@ func newBackend(now func() time.Time, source sessionSource) *backend {
 		),
 		Secrets:    []*framework.Secret{b.sessionSecret()},
 		Invalidate: b.invalidate,
-		Clean:      func(context.Context) { b.cancel() },
+		Clean:      func(context.Context) { b.sessions.Close() },
 	}
+	b.sessions = b.newSessionPool()
 	return b
 }
 
@@ -91,7 +95,7 @@ func newBackend(now func() time.Time, source sessionSource) *backend {
 func (b *backend) invalidate(_ context.Context, key string) {
 	for _, prefix := range []string{configPrefix, sessionPrefix} {
 		if name, found := strings.CutPrefix(key, prefix); found {
-			b.live.drop(name)
+			b.sessions.Drop(name)
 		}
 	}
 }
@@ -123,7 +127,7 @@ func (b *backend) serveLive(ctx context.Context, req *logical.Request) (resp *lo
 		handle = b.readSDKCredentials
 		name, found = strings.CutPrefix(req.Path, sdkPrefix)
 	}
-	if !found || b.live.look(name) == nil {
+	if !found || !b.sessions.InUse(session.Key{Name: name}) {
 		return nil, nil, false
 	}
 	resp, err = handle(ctx, req.Storage, name)

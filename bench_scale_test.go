@@ -2,12 +2,14 @@ package s3conn
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime"
 	"strings"
 	"testing"
 
 	"github.com/hashicorp/vault/sdk/logical"
+	"github.com/s3conn/vault-plugin-s3conn/internal/session"
 )
 
 const manyConnections = 10_000
@@ -127,15 +129,21 @@ func BenchmarkScaleMemory(b *testing.B) {
 	m := newScaleMount(b, names)
 	for b.Loop() {
 		for _, name := range names {
-			m.live.drop(name)
+			m.sessions.Drop(name)
 		}
 		empty := heap()
+		m.down.Store(true) // so that connections are loaded and have no session
 		for _, name := range names {
-			if _, err := m.liveConnection(b.Context(), m.storage, name); err != nil {
+			_, _, err := m.sessions.Get(b.Context(), m.storage, session.Key{Name: name}, session.MinRemaining)
+			if !errors.Is(err, errStorage) {
 				b.Fatal(err)
 			}
 		}
 		loaded := heap()
+		m.down.Store(false)
+		for _, name := range names {
+			m.sessions.Forgive(session.Key{Name: name})
+		}
 		for _, name := range names {
 			m.read("creds/" + name)
 		}
@@ -155,7 +163,7 @@ func BenchmarkStart(b *testing.B) {
 			config := &logical.BackendConfig{Logger: m.Logger(), System: logical.TestSystemView(), StorageView: m.storage}
 			m.countTrips(func() {
 				for b.Loop() {
-					fresh := newBackend(m.now, m.source)
+					fresh := newBackend(m.now, m.createSession)
 					if err := fresh.Setup(b.Context(), config); err != nil {
 						b.Fatal(err)
 					}

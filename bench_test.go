@@ -9,9 +9,11 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/vault/sdk/logical"
+	"github.com/s3conn/vault-plugin-s3conn/internal/budget"
 	"github.com/s3conn/vault-plugin-s3conn/internal/connection"
 	"github.com/s3conn/vault-plugin-s3conn/internal/problem"
 	"github.com/s3conn/vault-plugin-s3conn/internal/secret"
+	"github.com/s3conn/vault-plugin-s3conn/internal/session"
 )
 
 // countingStorage counts round trips to Vault: over gRPC each would cost as much as a cached read.
@@ -47,6 +49,7 @@ type benchMount struct {
 	b       *testing.B
 	storage *countingStorage
 	calls   atomic.Int64 // of CreateSession
+	down    atomic.Bool  // CreateSession fails
 }
 
 func newBenchMount(b *testing.B) *benchMount {
@@ -63,15 +66,18 @@ func newBenchMount(b *testing.B) *benchMount {
 }
 
 // createSession sells what AWS would, in its sizes; each session has strings of its own, as one that was parsed has.
-func (m *benchMount) createSession(context.Context, *connection.Connection) (session, error) {
+func (m *benchMount) createSession(context.Context, *connection.Connection, budget.Lane) (session.Session, error) {
+	if m.down.Load() {
+		return session.Session{}, errStorage
+	}
 	n := m.calls.Add(1)
-	return session{issued: testTime, credentials: credentials{
-		accessKey:    fmt.Sprintf("ASIA%016d", n),
-		secretKey:    secret.New(fmt.Sprintf("%040d", n)),
-		sessionToken: secret.New(fmt.Sprintf("%0912d", n)),
-		expiration:   testTime.Add(time.Hour),
-		arn:          fmt.Sprintf("arn:aws:sts::%s:assumed-role/app/orders-api-%d", testAccount, n),
-	}}, nil
+	return session.Session{Issued: testTime,
+		AccessKey:    fmt.Sprintf("ASIA%016d", n),
+		SecretKey:    secret.New(fmt.Sprintf("%040d", n)),
+		SessionToken: secret.New(fmt.Sprintf("%0912d", n)),
+		Expiration:   testTime.Add(time.Hour),
+		ARN:          fmt.Sprintf("ARN:aws:sts::%s:assumed-role/app/orders-api-%d", testAccount, n),
+	}, nil
 }
 
 func (m *benchMount) do(op logical.Operation, path string, data map[string]any) *logical.Response {
@@ -144,17 +150,18 @@ func BenchmarkReadParallel(b *testing.B) {
 func BenchmarkResponse(b *testing.B) {
 	m := newBenchMount(b)
 	conn := connection.New()
-	s, _ := m.createSession(b.Context(), &conn)
+	s, _ := m.createSession(b.Context(), &conn, budget.First)
+	now := m.clock()
 	b.Run("creds", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
-			s.response(&conn)
+			credentialsResponse(&conn, &s)
 		}
 	})
 	b.Run("lease", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
-			m.lease(&logical.Response{}, "orders", s.expiration, testTime)
+			m.lease(&logical.Response{}, "orders", &s, now)
 		}
 	})
 }
@@ -199,7 +206,7 @@ func BenchmarkColdRead(b *testing.B) {
 	m.read("creds/orders")
 	m.countTrips(func() {
 		for b.Loop() {
-			m.live.drop("orders")
+			m.sessions.Drop("orders")
 			m.read("creds/orders")
 		}
 	})

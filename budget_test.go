@@ -3,23 +3,33 @@ package s3conn
 import (
 	"context"
 	"fmt"
-	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
+	"github.com/hashicorp/go-hclog"
+	"github.com/hashicorp/vault/sdk/logical"
+	"github.com/s3conn/vault-plugin-s3conn/internal/budget"
 	"github.com/s3conn/vault-plugin-s3conn/internal/connection"
+	"github.com/s3conn/vault-plugin-s3conn/internal/session"
+	"github.com/s3conn/vault-plugin-s3conn/internal/source"
 	"github.com/s3conn/vault-plugin-s3conn/internal/upstream"
+	"github.com/s3conn/vault-plugin-s3conn/rolesanywhere/rolesanywheretest"
 )
 
 // budgeted lets the service be called as a real one is: in turn.
 func (m *mount) budgeted(aws *service) {
-	budget := newBudget()
-	m.source = func(ctx context.Context, conn *connection.Connection) (session, error) {
-		if err := budget.forReads(conn).Wait(ctx); err != nil {
-			return session{}, upstream.Describe(opCreateSession, err)
+	turns := newTurns(m.t)
+	caller := budget.Caller{Mount: &budget.Mount{}}
+	key := budget.Key{Account: testAccount, Region: "us-east-1", API: budget.CreateSession}
+	m.source = func(ctx context.Context, conn *connection.Connection, lane budget.Lane) (session.Session, error) {
+		caller := caller
+		caller.Lane = lane
+		turn, err := turns.Wait(ctx, key, caller)
+		if err != nil {
+			return session.Session{}, upstream.Describe(source.CreateSession, err)
 		}
-		return aws.createSession(ctx, conn)
+		defer turn.Done(budget.Answered)
+		return aws.createSession(ctx, conn, lane)
 	}
 	m.start()
 }
@@ -77,8 +87,8 @@ func TestBudget_TenThousandColdConnectionsWakeByThemselves(t *testing.T) {
 		}
 
 		start := time.Now()
-		m.readers(1, names...)() // most are told to try again, and their sessions are on their way
-		pass(connections * time.Second / callsPerSecond)
+		m.readers(1, names...)() // most are to try again, and their sessions are on their way
+		pass(connections * time.Second / 8)
 		t.Logf("10,000 connections woke within %s", time.Since(start))
 		before := aws.count()
 		for i, g := range m.readers(1, names...)() {
@@ -93,94 +103,38 @@ func TestBudget_TenThousandColdConnectionsWakeByThemselves(t *testing.T) {
 	})
 }
 
-func TestBudget_IsPerAccountAndRegion(t *testing.T) {
+// The mounts of one process share an account's quota: what one has used up, another has not.
+func TestNewFactory_MountsShareOneBudget(t *testing.T) {
 	t.Parallel()
-	b := newBudget()
-	conn := func(account, region string) *connection.Connection {
-		return &connection.Connection{Settings: connection.Settings{RoleARN: "arn:aws:iam::" + account + ":role/x", Region: region}}
+	l := newLab(t, rolesanywheretest.Options{})
+	slow := budget.Rate{PerSecond: 0.2, TestsPerSecond: 1, Floor: 0.2}
+	shared, err := budget.NewGroup(time.Now, map[budget.API]budget.Rate{budget.CreateSession: slow})
+	if err != nil {
+		t.Fatal(err)
 	}
-	one := b.of(conn("111111111111", "us-east-1"))
-	if b.of(conn("111111111111", "us-east-1")) != one {
-		t.Error("two connections of one account and region have budgets of their own")
+	factory := newFactory(l.clock.Now, shared)
+	var mounts []*mount
+	for range 2 {
+		made, err := factory(t.Context(), &logical.BackendConfig{Logger: hclog.NewNullLogger(), System: logical.TestSystemView()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		m := &mount{t: t, backend: made.(*backend), storage: &brokenStorage{Storage: &logical.InmemStorage{}}, log: &lockedBuffer{}}
+		t.Cleanup(func() { m.Cleanup(context.Background()) })
+		m.write("orders", l.sessionFields())
+		mounts = append(mounts, m)
 	}
-	if b.of(conn("222222222222", "us-east-1")) == one || b.of(conn("111111111111", "eu-west-1")) == one {
-		t.Error("another account or region shares the budget")
+	mounts[0].read("creds/orders")
+	short, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+	defer cancel()
+	if got := mounts[1].readCreds(short, "orders"); got.err == nil {
+		t.Error("the second mount has a budget of its own, or there is none: it got a session without a turn")
 	}
-}
-
-func TestBudget_ForgetsAccountsThatHaveTheirWholeBudget(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		b := newBudget()
-		conn := func(i int) *connection.Connection {
-			return &connection.Connection{Settings: connection.Settings{RoleARN: fmt.Sprintf("arn:aws:iam::%012d:role/x", i), Region: "us-east-1"}}
-		}
-		busy := b.of(conn(0))
-		for i := range 3 * maxAccounts {
-			busy.calls.Allow() // it never has a whole turn
-			b.of(conn(i))
-			time.Sleep(time.Millisecond)
-		}
-		if n := len(b.accounts); n > maxAccounts {
-			t.Errorf("%d accounts are remembered, want at most %d", n, maxAccounts)
-		}
-		if b.of(conn(0)) != busy {
-			t.Error("an account that has used its budget got a new one")
-		}
-	})
-}
-
-// An operator mends a connection while hundreds of others are refused again and again.
-func TestBudget_TestsHaveATurnWhileOthersUseUpEverything(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		b := newBudget()
-		conn := &connection.Connection{Settings: connection.Settings{RoleARN: "arn:aws:iam::111111111111:role/x", Region: "us-east-1"}}
-		var mu sync.Mutex
-		var readers sync.WaitGroup
-		var calls []time.Time
-		call := func() { mu.Lock(); calls = append(calls, time.Now()); mu.Unlock() }
-		for range 30 * callsPerSecond { // half a minute's queue
-			readers.Go(func() {
-				if b.forReads(conn).Wait(t.Context()) == nil {
-					call()
-				}
-			})
-		}
-		synctest.Wait()
-		ctx, cancel := context.WithTimeout(t.Context(), maxProbeWait)
-		defer cancel()
-		start := time.Now()
-		for i, want := range []time.Duration{0, 2, 4} {
-			if err := b.forTests(conn).Wait(ctx); err != nil || time.Since(start) != want*time.Second {
-				t.Errorf("test %d has its turn after %s, %v; want %ds", i, time.Since(start), err, want)
-			}
-			call()
-		}
-		if err := b.forReads(conn).Wait(ctx); err == nil {
-			t.Error("a read has a turn too: the test shows nothing")
-		}
-		readers.Wait()
-		for i := 9; i < len(calls); i++ {
-			if within := calls[i].Sub(calls[i-9]); within <= time.Second {
-				t.Fatalf("10 calls within %s, tests and reads together; want fewer than that in any second", within)
-			}
-		}
-	})
-}
-
-func TestBudget_ManyTestsUseTheOthersTurnsToo(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		b := newBudget()
-		conn := &connection.Connection{Settings: connection.Settings{RoleARN: "arn:aws:iam::111111111111:role/x", Region: "us-east-1"}}
-		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-		defer cancel()
-		start := time.Now()
-		for range 5 * callsPerSecond {
-			if err := b.forTests(conn).Wait(ctx); err != nil {
-				t.Fatal(err)
-			}
-		}
-		if took := time.Since(start); took > 5*time.Second {
-			t.Errorf("%d tests took %s", 5*callsPerSecond, took)
-		}
-	})
+	if n := l.aws.Calls(); n != 1 {
+		t.Errorf("%d calls with one turn", n)
+	}
+	mounts[1].must(logical.UpdateOperation, "test/orders", nil)
+	if n := l.aws.Calls(); n != 2 {
+		t.Errorf("%d calls after a test, which has turns of its own, want 2", n)
+	}
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/hashicorp/vault/sdk/framework"
 	"github.com/hashicorp/vault/sdk/logical"
 	"github.com/s3conn/vault-plugin-s3conn/internal/problem"
+	"github.com/s3conn/vault-plugin-s3conn/internal/session"
 	"github.com/s3conn/vault-plugin-s3conn/internal/upstream"
 )
 
@@ -26,11 +27,6 @@ func (e *conflictError) Error() string {
 	return fmt.Sprintf("writing connection %s: others changed it again and again meanwhile; what is stored is theirs; read it and write again", problem.Quote(e.name))
 }
 
-// unsettledError is a read that could not be answered from one state of the settings.
-type unsettledError struct{ text string }
-
-func (e *unsettledError) Error() string { return e.text }
-
 // errorResponse maps every error of a handler to what Vault answers. Only a CodedError that is not wrapped keeps its
 // status on the way from the plugin to Vault.
 //
@@ -39,6 +35,7 @@ func (e *unsettledError) Error() string { return e.text }
 //	two writers at once                   409
 //	throttling                            429
 //	the service or the way to it          502, 503 or 504: clients of Vault's API try those again
+//	a session that has not arrived yet    503
 //	settings that change under a read     503
 //	anything else (storage, a defect)     500, the error as it is; a read-only node's keeps its words
 func errorResponse(err error) (*logical.Response, error) {
@@ -61,7 +58,6 @@ func statusOf(err error) (status int, known bool) {
 		raced    *scopeConflictError
 		failed   *upstream.Error
 		overrun  *conflictError
-		unready  *unsettledError
 	)
 	switch {
 	case errors.As(err, &invalid), errors.As(err, &missing), errors.As(err, &unscoped):
@@ -70,10 +66,16 @@ func statusOf(err error) (status int, known bool) {
 		return upstreamStatus(failed), true
 	case errors.As(err, &overrun), errors.As(err, &raced):
 		return http.StatusConflict, true
-	case errors.As(err, &unready):
+	case temporary(err):
 		return http.StatusServiceUnavailable, true
 	}
 	return 0, false
+}
+
+// temporary says whether the error is one of the pool's that a second try may not have.
+func temporary(err error) bool {
+	return errors.Is(err, session.ErrPending) || errors.Is(err, session.ErrGone) || errors.Is(err, session.ErrUnsettled) ||
+		errors.Is(err, session.ErrClosing)
 }
 
 // upstreamStatus is what a client of Vault's API gets for a failed call. It repeats by itself what comes with 429 or 5xx.

@@ -18,6 +18,7 @@ import (
 	"github.com/s3conn/vault-plugin-s3conn/internal/awscall"
 	"github.com/s3conn/vault-plugin-s3conn/internal/network"
 	"github.com/s3conn/vault-plugin-s3conn/internal/problem"
+	"github.com/s3conn/vault-plugin-s3conn/internal/source"
 	"github.com/s3conn/vault-plugin-s3conn/internal/upstream"
 	"github.com/s3conn/vault-plugin-s3conn/rolesanywhere"
 )
@@ -25,10 +26,10 @@ import (
 func TestErrorResponse_KeepsItsStatusAndWordsOnTheWayToVault(t *testing.T) {
 	t.Parallel()
 	api := func(status int, code, message string) error {
-		return upstream.Describe(opCreateSession, &rolesanywhere.APIError{StatusCode: status, Code: code, Message: message, RequestID: "req-1"})
+		return upstream.Describe(source.CreateSession, &rolesanywhere.APIError{StatusCode: status, Code: code, Message: message, RequestID: "req-1"})
 	}
 	onTheWay := func(err error) error {
-		return upstream.Describe(opCreateSession, &url.Error{Op: "Post", URL: "https://service.example/sessions", Err: err})
+		return upstream.Describe(source.CreateSession, &url.Error{Op: "Post", URL: "https://service.example/sessions", Err: err})
 	}
 	wrongField := &problem.List{}
 	wrongField.Add("duration", "is wrong")
@@ -56,7 +57,7 @@ func TestErrorResponse_KeepsItsStatusAndWordsOnTheWayToVault(t *testing.T) {
 		"untrusted CA":        {onTheWay(x509.UnknownAuthorityError{}), 502, []string{"ca_cert"}},
 		"forbidden address":   {onTheWay(&net.OpError{Op: "dial", Err: network.ErrForbiddenAddress}), 400, []string{"link-local"}},
 		"broken connection":   {onTheWay(errors.New("CANARY")), 502, []string{"broke"}},
-		"invalid response":    {upstream.Describe(opCreateSession, fmt.Errorf("%w: no credentials", rolesanywhere.ErrInvalidResponse)), 502, []string{"no credentials"}},
+		"invalid response":    {upstream.Describe(source.CreateSession, fmt.Errorf("%w: no credentials", rolesanywhere.ErrInvalidResponse)), 502, []string{"no credentials"}},
 		"S3 refuses":          {upstream.Describe(opListBuckets, &awscall.Refusal{Status: 403, Code: "InvalidAccessKeyId", Message: "no such key", ID: "s3-req"}), 400, []string{"ListBuckets: InvalidAccessKeyId: no such key", "HTTP 403", "s3-req", "does not know"}},
 		"S3 slow down":        {upstream.Describe(opListBuckets, &awscall.Refusal{Status: 503, Code: "SlowDown", Message: "x"}), 429, []string{"SlowDown"}},
 		"while testing":       {fmt.Errorf("writing: %w; unchanged", api(503, "ServiceUnavailable", "x")), 503, []string{"writing: ", "unchanged"}},

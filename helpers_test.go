@@ -15,7 +15,9 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/vault/sdk/helper/testhelpers/schema"
 	"github.com/hashicorp/vault/sdk/logical"
+	"github.com/s3conn/vault-plugin-s3conn/internal/budget"
 	"github.com/s3conn/vault-plugin-s3conn/internal/connection"
+	"github.com/s3conn/vault-plugin-s3conn/internal/source"
 )
 
 // testTime is when the certificates in rolesanywhere/testdata are valid.
@@ -43,7 +45,7 @@ type mount struct {
 	*backend
 	t       *testing.T
 	clock   *clock
-	source  sessionSource
+	source  obtainSession
 	storage *brokenStorage
 	log     *lockedBuffer
 }
@@ -51,10 +53,20 @@ type mount struct {
 func newMount(t *testing.T) *mount {
 	t.Helper()
 	m := &mount{t: t, clock: &clock{now: testTime}, storage: &brokenStorage{Storage: &logical.InmemStorage{}}, log: &lockedBuffer{}}
-	m.source = rolesAnywhereSource(m.clock.Now, newBudget().forReads)
+	m.source = (&source.RolesAnywhere{Now: m.clock.Now, Turns: newTurns(t), Mount: &budget.Mount{}}).Obtain
 	m.start()
 	t.Cleanup(func() { m.Cleanup(context.Background()) })
 	return m
+}
+
+// newTurns is a budget with AWS's own rates, in real time or a bubble's.
+func newTurns(t testing.TB) *budget.Group {
+	t.Helper()
+	turns, err := budget.NewGroup(time.Now, budget.DefaultRates())
+	if err != nil {
+		t.Fatalf("making a budget: %v", err)
+	}
+	return turns
 }
 
 // start puts a new backend on the mount's storage, as a restart of the plugin does.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/hashicorp/vault/sdk/framework"
 	"github.com/hashicorp/vault/sdk/logical"
+	"github.com/s3conn/vault-plugin-s3conn/internal/session"
 )
 
 const (
@@ -40,14 +41,20 @@ func (b *backend) sessionSecret() *framework.Secret {
 }
 
 // lease ties the response to its session's lifetime.
-func (b *backend) lease(resp *logical.Response, name string, expiration, now time.Time) {
-	ttl := leaseTTL(expiration, now)
+func (b *backend) lease(resp *logical.Response, name string, s *session.Session, now session.Instant) {
+	ttl := leaseTTL(s.Remaining(now))
 	resp.Secret = b.Secret(secretTypeSession).Response(nil, map[string]any{
-		leaseExpiration: expiration.UTC().Format(time.RFC3339Nano),
+		leaseExpiration: s.Expiration.UTC().Format(time.RFC3339Nano),
 		leaseConnection: name,
 	}).Secret
 	resp.Secret.TTL, resp.Secret.MaxTTL = ttl, ttl
 	resp.AddWarning(revocationWarning)
+}
+
+// leaseTTL ends a lease MinRemaining before its session. It is never zero, which Vault would take for the mount's default
+// of weeks.
+func leaseTTL(remaining time.Duration) time.Duration {
+	return max(seconds(remaining)-session.MinRemaining, time.Second)
 }
 
 func (b *backend) renewLease(_ context.Context, req *logical.Request, _ *framework.FieldData) (*logical.Response, error) {
@@ -58,20 +65,18 @@ func (b *backend) renewLease(_ context.Context, req *logical.Request, _ *framewo
 		return nil, notRenewed("it does not say when its session ends; " + readAgain)
 	}
 	now := b.now()
-	left := expiration.Sub(now).Truncate(time.Second) - minRemaining
+	left := expiration.Sub(now).Truncate(time.Second) - session.MinRemaining
 	if left < shortestRenewal {
 		return nil, notRenewed(fmt.Sprintf("nothing is left, because its session ends at %s, and a lease ends %s before; %s",
-			expiration.UTC().Format(time.RFC3339), minRemaining, readAgain))
+			expiration.UTC().Format(time.RFC3339), session.MinRemaining, readAgain))
 	}
 	// Who renews will soon read again, and should then find the next session there.
 	if name, _ := req.Secret.InternalData[leaseConnection].(string); name != "" {
-		if live := b.live.look(name); live != nil {
-			live.refreshAhead(req.Storage)
-		}
+		b.sessions.RefreshAhead(req.Storage, session.Key{Name: name})
 	}
 	req.Secret.TTL = left
 	// Vault counts MaxTTL from the lease's issue, not from now, and takes zero for no limit.
-	req.Secret.MaxTTL = max(expiration.Add(-minRemaining).Sub(req.Secret.IssueTime).Truncate(time.Second), left)
+	req.Secret.MaxTTL = max(expiration.Add(-session.MinRemaining).Sub(req.Secret.IssueTime).Truncate(time.Second), left)
 	return &logical.Response{Secret: req.Secret}, nil
 }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/s3conn/vault-plugin-s3conn/internal/connection"
 	"github.com/s3conn/vault-plugin-s3conn/internal/field"
 	"github.com/s3conn/vault-plugin-s3conn/internal/problem"
+	"github.com/s3conn/vault-plugin-s3conn/internal/session"
 )
 
 const (
@@ -225,8 +226,8 @@ func (b *backend) replaceConnection(ctx context.Context, storage logical.Storage
 // forget ends what an earlier configuration was using, also when the caller has hung up meanwhile: a session must not
 // stay in storage without its connection. The caller holds the name's lock.
 func (b *backend) forget(ctx context.Context, storage logical.Storage, name string) {
-	b.live.drop(name)
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
+	b.sessions.Drop(name)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), session.StorageWait)
 	defer cancel()
 	if err := storage.Delete(ctx, sessionPrefix+name); err != nil {
 		// It is never used again, because its revision is not the connection's.
@@ -241,7 +242,7 @@ func (b *backend) deleteConnection(ctx context.Context, req *logical.Request, da
 	defer lock.Unlock()
 	// First, so that a crash in between leaves a connection without its session, and not a session without its connection.
 	b.forget(ctx, req.Storage, name)
-	defer b.live.drop(name) // also after an error: the storage may have deleted it all the same
+	defer b.sessions.Drop(name) // also after an error: the storage may have deleted it all the same
 	if err := deleteScopes(ctx, req.Storage, name); err != nil {
 		return nil, err
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/hashicorp/vault/sdk/framework"
 	"github.com/hashicorp/vault/sdk/logical"
+	"github.com/s3conn/vault-plugin-s3conn/internal/session"
 )
 
 const (
@@ -56,20 +57,20 @@ func credentialsSchema() map[string]*framework.FieldSchema {
 }
 
 func (b *backend) readCredentials(ctx context.Context, storage logical.Storage, name string) (*logical.Response, error) {
-	live, creds, err := b.credentialsFor(ctx, storage, name, minRemaining)
+	used, creds, err := b.credentialsFor(ctx, storage, name, session.MinRemaining)
 	if err != nil {
 		return errorResponse(err)
 	}
-	now := b.now()
-	answer := live.credsAnswer.of(&creds, func() map[string]any { return creds.response(live.conn) })
-	resp := &logical.Response{Data: maps.Clone(answer)}
-	if !creds.expires() {
+	data := used.response.Of(&creds, func() map[string]any { return credentialsResponse(used.conn, &creds) })
+	resp := &logical.Response{Data: maps.Clone(data)}
+	if !expires(&creds) {
 		return resp, nil
 	}
-	resp.Data["ttl"] = creds.ttl(now)
-	resp.Warnings = live.certificateEnd.Warnings(now)
-	if live.conn.GenerateLease {
-		b.lease(resp, name, creds.expiration, now)
+	now := b.clock()
+	resp.Data["ttl"] = ttl(&creds, now)
+	resp.Warnings = used.certificateEnd.Warnings(now.Wall)
+	if used.conn.GenerateLease {
+		b.lease(resp, name, &creds, now)
 	}
 	return resp, nil
 }

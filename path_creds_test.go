@@ -84,7 +84,7 @@ func TestCreds_FailureKeepsItsStatus(t *testing.T) {
 		m.writeConnections(1)
 		for _, status := range []int{http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout} {
 			aws.set(func(s *service) { s.err = failedCall(status, "no") })
-			pass(coolDown)
+			pass(time.Minute) // no pause is longer
 			resp, err := m.do(t.Context(), logical.ReadOperation, "creds/orders-0", nil)
 			if got, text := asVaultSeesIt(t, resp, err); got != status || text != "CreateSession: no" {
 				t.Errorf("a failure with status %d reaches the reader as %d, %q", status, got, text)

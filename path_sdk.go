@@ -12,6 +12,7 @@ import (
 	"github.com/hashicorp/vault/sdk/framework"
 	"github.com/hashicorp/vault/sdk/logical"
 	"github.com/s3conn/vault-plugin-s3conn/internal/connection"
+	"github.com/s3conn/vault-plugin-s3conn/internal/session"
 	"github.com/s3conn/vault-plugin-s3conn/internal/upstream"
 )
 
@@ -91,25 +92,25 @@ type sdkError struct {
 }
 
 func (b *backend) readSDKCredentials(ctx context.Context, storage logical.Storage, name string) (*logical.Response, error) {
-	live, creds, err := b.credentialsFor(ctx, storage, name, sdkWant)
+	used, creds, err := b.credentialsFor(ctx, storage, name, sdkWant)
 	if err != nil {
 		return b.sdkFailure(err)
 	}
-	if !creds.expires() {
-		return rawAnswer(http.StatusOK, encoded(newSDKCredentials(live.conn, &creds, b.now().Add(keyRecheck)))), nil
+	if !expires(&creds) {
+		return rawAnswer(http.StatusOK, encoded(newSDKCredentials(used.conn, &creds, b.now().Add(keyRecheck)))), nil
 	}
-	return rawAnswer(http.StatusOK, live.sdkAnswer.of(&creds, func() []byte {
-		return encoded(newSDKCredentials(live.conn, &creds, creds.expiration))
+	return rawAnswer(http.StatusOK, used.sdk.Of(&creds, func() []byte {
+		return encoded(newSDKCredentials(used.conn, &creds, creds.Expiration))
 	})), nil
 }
 
-func newSDKCredentials(conn *connection.Connection, creds *credentials, expiration time.Time) sdkCredentials {
+func newSDKCredentials(conn *connection.Connection, creds *session.Session, expiration time.Time) sdkCredentials {
 	body := sdkCredentials{
 		Version:         1,
-		AccessKeyId:     creds.accessKey,
-		SecretAccessKey: creds.secretKey.Reveal(),
-		Token:           creds.sessionToken.Reveal(),
-		SessionToken:    creds.sessionToken.Reveal(),
+		AccessKeyId:     creds.AccessKey,
+		SecretAccessKey: creds.SecretKey.Reveal(),
+		Token:           creds.SessionToken.Reveal(),
+		SessionToken:    creds.SessionToken.Reveal(),
 		Expiration:      expiration.UTC().Format(time.RFC3339),
 	}
 	if role, err := arn.Parse(conn.RoleARN); err == nil {
@@ -131,13 +132,12 @@ func (b *backend) sdkFailure(err error) (*logical.Response, error) {
 	code := codeInvalidRequest
 	var missing *missingError
 	var failed *upstream.Error
-	var unready *unsettledError
 	switch {
 	case errors.As(err, &missing):
 		status, code = http.StatusNotFound, "NoSuchConnection"
 	case errors.As(err, &failed):
 		code = sdkCode(failed)
-	case errors.As(err, &unready):
+	case temporary(err):
 		code = codeUnavailable
 	}
 	return sdkFailed(status, code, err), nil

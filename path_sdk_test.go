@@ -107,7 +107,7 @@ func TestSDK_FailureIsAStatusWithCodeAndMessage(t *testing.T) {
 			{failedCall(http.StatusServiceUnavailable, "busy"), http.StatusServiceUnavailable, codeUnavailable},
 		} {
 			aws.set(func(s *service) { s.err = failure.err })
-			pass(maxBackoff)
+			pass(time.Minute)
 			if status, body := m.readSDK("orders-0"); status != failure.status || body["code"] != failure.code ||
 				body["message"] != failure.err.Error() || body["Code"] != body["code"] || body["Message"] != body["message"] {
 				t.Errorf("%v is answered with %d, %v", failure.err, status, body)

@@ -9,6 +9,7 @@ import (
 	"github.com/s3conn/vault-plugin-s3conn/internal/connection"
 	"github.com/s3conn/vault-plugin-s3conn/internal/field"
 	"github.com/s3conn/vault-plugin-s3conn/internal/problem"
+	"github.com/s3conn/vault-plugin-s3conn/internal/session"
 )
 
 const (
@@ -99,8 +100,8 @@ func (b *backend) testConnection(ctx context.Context, req *logical.Request, data
 		return nil, &missingError{name}
 	}
 	resp, err := b.testResponse(ctx, conn, conn.CertificateEnd().Warnings(b.now()))
-	if live := b.live.look(name); err == nil && live != nil {
-		live.forgive()
+	if err == nil {
+		b.sessions.Forgive(session.Key{Name: name})
 	}
 	return resp, err
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/hashicorp/vault/sdk/logical"
 
 	"github.com/s3conn/vault-plugin-s3conn/internal/connection"
+	"github.com/s3conn/vault-plugin-s3conn/internal/session"
 	"github.com/s3conn/vault-plugin-s3conn/rolesanywhere/rolesanywheretest"
 )
 
@@ -259,7 +260,7 @@ func TestProbeResponse_CertificateEndsWithItsChain(t *testing.T) {
 	issued := issue(t, intermediate, rolesanywheretest.IssueOptions{NotBefore: testTime.Add(-time.Hour)})
 	conn := connection.New()
 	conn.AuthType, conn.Certificate = connection.AuthRolesAnywhere, string(issued.CertificatePEM)
-	result := &probeResult{credentials: credentials{expiration: testTime.Add(time.Hour)}}
+	result := &probeResult{credentials: session.Session{Expiration: testTime.Add(time.Hour)}}
 	got := result.response(&conn, testTime)
 	if got["certificate_not_after"] != soon.Format(time.RFC3339) || got["certificate_ttl"] != int64(10*24*3600) {
 		t.Errorf("a chain that ends in 10 days: certificate_not_after %v, certificate_ttl %v", got["certificate_not_after"], got["certificate_ttl"])

@@ -8,6 +8,7 @@ import (
 
 	"github.com/s3conn/vault-plugin-s3conn/internal/connection"
 	"github.com/s3conn/vault-plugin-s3conn/internal/secret"
+	"github.com/s3conn/vault-plugin-s3conn/internal/session"
 )
 
 func TestConnectionAndSession_NoWayOfPrintingShowsASecret(t *testing.T) {
@@ -15,13 +16,14 @@ func TestConnectionAndSession_NoWayOfPrintingShowsASecret(t *testing.T) {
 	const canary = "CANARY-7f3a"
 	s := secret.New(canary)
 	conn := connection.Connection{SecretKey: s, PrivateKey: s, ProxyURL: s, Passphrase: s}
-	obtained := session{credentials: credentials{secretKey: s, sessionToken: s}}
-	live := &liveConnection{conn: &conn, session: obtained}
+	obtained := session.Session{SecretKey: s, SessionToken: s}
+	used := &inUse{conn: &conn}
+	used.response.Of(&obtained, func() map[string]any { return nil })
 
 	var printed bytes.Buffer
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d", "%T"} {
-		for _, one := range []any{conn, &conn, obtained, live, []session{obtained},
-			map[string]credentials{"a": obtained.credentials}} {
+		for _, one := range []any{conn, &conn, obtained, used, []session.Session{obtained},
+			map[string]session.Session{"a": obtained}} {
 			fmt.Fprintf(&printed, verb+"\n", one)
 		}
 	}

@@ -5,8 +5,10 @@ import (
 	"time"
 
 	"github.com/s3conn/vault-plugin-s3conn/internal/awscall"
+	"github.com/s3conn/vault-plugin-s3conn/internal/budget"
 	"github.com/s3conn/vault-plugin-s3conn/internal/connection"
 	"github.com/s3conn/vault-plugin-s3conn/internal/network"
+	"github.com/s3conn/vault-plugin-s3conn/internal/session"
 	"github.com/s3conn/vault-plugin-s3conn/internal/upstream"
 )
 
@@ -20,7 +22,7 @@ const (
 
 // probeResult is what a test that passed found out.
 type probeResult struct {
-	credentials   credentials
+	credentials   session.Session
 	buckets       awscall.BucketList
 	createSession time.Duration
 	listBuckets   time.Duration
@@ -33,13 +35,13 @@ func (b *backend) probe(ctx context.Context, conn *connection.Connection) (*prob
 	result := &probeResult{}
 	start := b.now()
 	if conn.UsesRolesAnywhere() {
-		fresh, err := b.testSource(ctx, conn)
+		obtained, err := b.obtain(ctx, conn, budget.Test)
 		if err != nil {
 			return nil, err
 		}
-		result.credentials = fresh.credentials
+		result.credentials = obtained
 	} else {
-		result.credentials = credentials{accessKey: conn.AccessKey, secretKey: conn.SecretKey}
+		result.credentials = session.Session{AccessKey: conn.AccessKey, SecretKey: conn.SecretKey}
 	}
 	created := b.now()
 	buckets, err := b.listBuckets(ctx, conn, &result.credentials)
@@ -51,7 +53,7 @@ func (b *backend) probe(ctx context.Context, conn *connection.Connection) (*prob
 	return result, nil
 }
 
-func (b *backend) listBuckets(ctx context.Context, conn *connection.Connection, creds *credentials) (*awscall.BucketList, error) {
+func (b *backend) listBuckets(ctx context.Context, conn *connection.Connection, creds *session.Session) (*awscall.BucketList, error) {
 	httpClient, err := network.NewClient(conn.Network())
 	if err != nil {
 		return nil, err
@@ -60,13 +62,13 @@ func (b *backend) listBuckets(ctx context.Context, conn *connection.Connection, 
 	client := &awscall.Client{HTTP: httpClient, Now: b.now}
 	store := awscall.S3{Endpoint: conn.S3Endpoint, Region: conn.SigningRegion(), PathStyle: conn.S3PathStyle}
 	return client.ListBuckets(ctx, store, awscall.Credentials{
-		AccessKeyID: creds.accessKey, SecretAccessKey: creds.secretKey, SessionToken: creds.sessionToken,
+		AccessKeyID: creds.AccessKey, SecretAccessKey: creds.SecretKey, SessionToken: creds.SessionToken,
 	})
 }
 
 func (r *probeResult) response(conn *connection.Connection, now time.Time) map[string]any {
 	data := map[string]any{
-		"identity":        r.credentials.accessKey,
+		"identity":        r.credentials.AccessKey,
 		"auth_type":       conn.AuthType,
 		"region":          conn.SigningRegion(),
 		"bucket_count":    r.buckets.Count,
@@ -76,12 +78,12 @@ func (r *probeResult) response(conn *connection.Connection, now time.Time) map[s
 	if conn.S3Endpoint != "" {
 		data["endpoint"] = conn.S3Endpoint
 	}
-	if !r.credentials.expires() {
+	if !expires(&r.credentials) {
 		return data
 	}
-	data["identity"] = r.credentials.arn
+	data["identity"] = r.credentials.ARN
 	data["create_session_ms"] = r.createSession.Milliseconds()
-	data["expiration"] = r.credentials.expiration.UTC().Format(time.RFC3339)
+	data["expiration"] = r.credentials.Expiration.UTC().Format(time.RFC3339)
 	if end := conn.CertificateEnd().NotAfter; !end.IsZero() {
 		data["certificate_not_after"] = end.UTC().Format(time.RFC3339)
 		data["certificate_ttl"] = int64(end.Sub(now) / time.Second)

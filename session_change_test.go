@@ -8,6 +8,7 @@ import (
 
 	"github.com/hashicorp/vault/sdk/logical"
 	"github.com/s3conn/vault-plugin-s3conn/internal/connection"
+	"github.com/s3conn/vault-plugin-s3conn/internal/session"
 )
 
 // changes are the ways in which a connection's settings end.
@@ -207,8 +208,8 @@ func TestSession_StorageThatFailsOrHangsDoesNotFailAReader(t *testing.T) {
 		m.storage.breakOn(nil)
 		m.storage.hangOn(sessionPrefix)
 		g := m.readCreds(t.Context(), names[1])
-		if g.err != nil || g.took > 2*storeTimeout {
-			t.Errorf("with storage that hangs: %+v, want a session within %s", g, 2*storeTimeout)
+		if g.err != nil || g.took > 2*session.StorageWait {
+			t.Errorf("with storage that hangs: %+v, want a session within %s", g, 2*session.StorageWait)
 		}
 	})
 }

@@ -10,8 +10,11 @@ import (
 	"time"
 
 	"github.com/hashicorp/vault/sdk/logical"
+	"github.com/s3conn/vault-plugin-s3conn/internal/budget"
 	"github.com/s3conn/vault-plugin-s3conn/internal/connection"
 	"github.com/s3conn/vault-plugin-s3conn/internal/secret"
+	"github.com/s3conn/vault-plugin-s3conn/internal/session"
+	"github.com/s3conn/vault-plugin-s3conn/internal/source"
 	"github.com/s3conn/vault-plugin-s3conn/internal/upstream"
 )
 
@@ -20,13 +23,16 @@ var bubbleOffset = testTime.Sub(time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC))
 
 func bubbleNow() time.Time { return time.Now().Add(bubbleOffset) }
 
+// firstPause is how long a failure without a live session is repeated without a call.
+const firstPause = 5 * time.Second
+
 // pass moves a bubble's clock on; nothing sleeps.
 func pass(d time.Duration) {
 	time.Sleep(d)
 	synctest.Wait()
 }
 
-// service stands for AWS behind a sessionSource: it counts, fails and hangs as it is told.
+// service stands for AWS behind a mount: it counts, fails and hangs as it is set.
 type service struct {
 	mu       sync.Mutex
 	lifetime time.Duration
@@ -38,7 +44,7 @@ type service struct {
 	deaf     bool          // wait at the gate and nowhere else, whatever becomes of the caller
 }
 
-func (s *service) createSession(ctx context.Context, conn *connection.Connection) (session, error) {
+func (s *service) createSession(ctx context.Context, conn *connection.Connection, _ budget.Lane) (session.Session, error) {
 	s.mu.Lock()
 	s.calls = append(s.calls, bubbleNow())
 	if s.roles == nil {
@@ -56,22 +62,22 @@ func (s *service) createSession(ctx context.Context, conn *connection.Connection
 		select {
 		case <-gate:
 		case <-ctx.Done():
-			return session{}, upstream.Describe(opCreateSession, ctx.Err())
+			return session.Session{}, upstream.Describe(source.CreateSession, ctx.Err())
 		case <-time.After(upstream.Timeout):
-			return session{}, upstream.Describe(opCreateSession, context.DeadlineExceeded)
+			return session.Session{}, upstream.Describe(source.CreateSession, context.DeadlineExceeded)
 		}
 	}
 	if err != nil {
-		return session{}, err
+		return session.Session{}, err
 	}
 	now := bubbleNow()
-	return session{issued: now, credentials: credentials{
-		accessKey:    fmt.Sprintf("ASIA%d", n),
-		secretKey:    secret.New(fmt.Sprintf("secret-%d", n)),
-		sessionToken: secret.New(fmt.Sprintf("token-%d-%s", n, conn.RoleARN)),
-		expiration:   now.Add(lifetime),
-		arn:          conn.RoleARN,
-	}}, nil
+	return session.Session{Issued: now,
+		AccessKey:    fmt.Sprintf("ASIA%d", n),
+		SecretKey:    secret.New(fmt.Sprintf("secret-%d", n)),
+		SessionToken: secret.New(fmt.Sprintf("token-%d-%s", n, conn.RoleARN)),
+		Expiration:   now.Add(lifetime),
+		ARN:          conn.RoleARN,
+	}, nil
 }
 
 func (s *service) set(change func(*service)) {

@@ -11,25 +11,8 @@ import (
 	"github.com/hashicorp/vault/sdk/helper/locksutil"
 	"github.com/hashicorp/vault/sdk/logical"
 	"github.com/s3conn/vault-plugin-s3conn/internal/connection"
+	"github.com/s3conn/vault-plugin-s3conn/internal/session"
 )
-
-func TestLiveConnections_SettingsReadBeforeADropAreNotKept(t *testing.T) {
-	t.Parallel()
-	c := newLiveConnections()
-	drops := c.dropsOf("orders")
-	c.drop("orders")
-	if kept := c.keep(&liveConnection{name: "orders"}, drops); kept != nil {
-		t.Errorf("outdated settings were kept: %+v", kept)
-	}
-	drops = c.dropsOf("orders")
-	fresh := &liveConnection{name: "orders"}
-	if kept := c.keep(fresh, drops); kept != fresh {
-		t.Errorf("settings that nothing changed were not kept: %+v", kept)
-	}
-	if kept := c.keep(&liveConnection{name: "orders"}, drops); kept != fresh {
-		t.Errorf("a second reader's copy replaced the first: %+v", kept)
-	}
-}
 
 func TestSession_SettingsThatChangeWhileTheyAreReadAreReadAgain(t *testing.T) {
 	sessionTest(t, func(t *testing.T, m *mount, aws *service) {
@@ -62,7 +45,7 @@ func TestSession_SettingsThatNeverSettleAreATemporaryError(t *testing.T) {
 		m.writeConnections(1)
 		m.storage.afterGet = func(key string) { m.InvalidateKey(t.Context(), key) }
 		resp, err := m.do(t.Context(), logical.ReadOperation, "creds/orders-0", nil)
-		if status, text := asVaultSeesIt(t, resp, err); status != http.StatusServiceUnavailable || text != errUnsettled.Error() {
+		if status, text := asVaultSeesIt(t, resp, err); status != http.StatusServiceUnavailable || text != session.ErrUnsettled.Error() {
 			t.Errorf("answered with %d, %q", status, text)
 		}
 		if aws.count() != 0 {

@@ -4,31 +4,27 @@ import (
 	"context"
 	"time"
 
+	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/vault/sdk/helper/locksutil"
 	"github.com/hashicorp/vault/sdk/logical"
-	"github.com/s3conn/vault-plugin-s3conn/internal/connection"
+
 	"github.com/s3conn/vault-plugin-s3conn/internal/secret"
+	"github.com/s3conn/vault-plugin-s3conn/internal/session"
+	"github.com/s3conn/vault-plugin-s3conn/internal/source"
 )
 
 const (
 	sessionPrefix = "session/"
 
-	// sessionVersion is the form of a stored session. 1: the first. One in another form is bought anew.
+	// sessionVersion is the form of a stored session. 1: the first. One in another form is requested anew.
 	sessionVersion = 1
-
-	// storeTimeout bounds what a reader waits for storage that does not answer: a session can be bought again.
-	storeTimeout = 2 * time.Second
-
-	// clockTolerance is how far this host's clock may be off AWS's, generously: issued is ours, expiration theirs.
-	clockTolerance = 15 * time.Minute
-	maxLifetime    = connection.MaxExtendedDuration*time.Second + clockTolerance
 )
 
 // storedSession is a session as Vault's storage holds it, encrypted and seal wrapped, so that it outlives the plugin
 // and serves on the next leader.
 type storedSession struct {
 	Version      int       `json:"version"`
-	Revision     string    `json:"revision"` // of the connection that it was bought with
+	Revision     string    `json:"revision"` // of the connection that it was requested for
 	AccessKey    string    `json:"access_key"`
 	SecretKey    string    `json:"secret_key"`
 	SessionToken string    `json:"session_token"`
@@ -37,71 +33,86 @@ type storedSession struct {
 	Expiration   time.Time `json:"expiration"`
 }
 
-// loadSession returns the stored session if it was bought with this very configuration and still lives. Whatever
-// else is found there is a miss.
-func (l *liveConnection) loadSession(ctx context.Context, storage logical.Storage) (session, bool) {
-	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
-	defer cancel()
-	entry, err := storage.Get(ctx, sessionPrefix+l.name)
+// sessionStore is the pool's Store.
+type sessionStore struct {
+	locks []*locksutil.LockEntry
+	log   func() hclog.Logger
+}
+
+// Load implements session.Store. Whatever is found that is not a session of this very configuration is a miss.
+func (st *sessionStore) Load(ctx context.Context, storage logical.Storage, key session.Key, subject *inUse) (session.Session, bool) {
+	entry, err := storage.Get(ctx, sessionPrefix+key.Name)
 	if err != nil {
-		l.backend.Logger().Warn("reading the stored session; a new one is bought", "connection", l.name, "error", err)
-		return session{}, false
+		st.log().Warn("reading the stored session; a new one is requested", "connection", key.Name, "error", err)
+		return session.Session{}, false
 	}
 	var stored storedSession
 	if entry == nil {
-		return session{}, false
+		return session.Session{}, false
 	}
 	if entry.DecodeJSON(&stored) != nil || stored.Version != sessionVersion {
-		l.backend.Logger().Warn("the stored session is damaged or of another version; a new one is bought", "connection", l.name)
-		return session{}, false
+		st.log().Warn("the stored session is damaged or of another version; a new one is requested", "connection", key.Name)
+		return session.Session{}, false
 	}
-	s := session{
-		credentials: credentials{
-			accessKey:    stored.AccessKey,
-			secretKey:    secret.New(stored.SecretKey),
-			sessionToken: secret.New(stored.SessionToken),
-			expiration:   stored.Expiration,
-			arn:          stored.ARN,
-		},
-		issued: stored.Issued,
+	s := session.Session{
+		AccessKey:    stored.AccessKey,
+		SecretKey:    secret.New(stored.SecretKey),
+		SessionToken: secret.New(stored.SessionToken),
+		ARN:          stored.ARN,
+		Issued:       stored.Issued,
+		Expiration:   stored.Expiration,
 	}
-	whole := s.accessKey != "" && !s.secretKey.Empty() && !s.sessionToken.Empty() && s.issued.Before(s.expiration) &&
-		s.expiration.Sub(s.issued) <= maxLifetime
-	if !whole || stored.Revision != l.conn.Revision || !s.live(l.backend.now()) {
-		return session{}, false
+	whole := s.AccessKey != "" && !s.SecretKey.Empty() && !s.SessionToken.Empty() && s.Issued.Before(s.Expiration) &&
+		s.Expiration.Sub(s.Issued) <= source.MaxLifetime
+	if !whole || stored.Revision != subject.Revision() {
+		return session.Session{}, false
 	}
 	return s, true
 }
 
-// saveSession stores the session unless its connection has changed meanwhile. It reports nothing to the reader: on a
-// node that cannot store, the session serves all the same.
-func (l *liveConnection) saveSession(ctx context.Context, storage logical.Storage, s session) {
-	lock := locksutil.LockForKey(l.backend.locks, l.name)
-	if !lockWithin(ctx, lock, storeTimeout) {
-		l.backend.Logger().Warn("storing the session: a write of this or another connection takes long; it serves from memory until the plugin restarts", "connection", l.name)
+// Save implements session.Store. On a node that cannot store, the session serves all the same.
+func (st *sessionStore) Save(ctx context.Context, storage logical.Storage, key session.Key, subject *inUse, s session.Session, current func() bool) {
+	lock := locksutil.LockForKey(st.locks, key.Name)
+	if !lockWithin(ctx, lock, session.StorageWait) {
+		st.log().Warn("storing the session: a write of this or another connection takes long; it serves from memory until the plugin restarts", "connection", key.Name)
 		return
 	}
 	defer lock.Unlock()
-	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	ctx, cancel := context.WithTimeout(ctx, session.StorageWait)
 	defer cancel()
-	if l.dropped() {
+	if !current() {
 		return // a write or delete, which holds the lock too, has removed what was stored
 	}
-	entry, err := logical.StorageEntryJSON(sessionPrefix+l.name, &storedSession{
+	entry, err := logical.StorageEntryJSON(sessionPrefix+key.Name, &storedSession{
 		Version:      sessionVersion,
-		Revision:     l.conn.Revision,
-		AccessKey:    s.accessKey,
-		SecretKey:    s.secretKey.Reveal(),
-		SessionToken: s.sessionToken.Reveal(),
-		ARN:          s.arn,
-		Issued:       s.issued,
-		Expiration:   s.expiration,
+		Revision:     subject.Revision(),
+		AccessKey:    s.AccessKey,
+		SecretKey:    s.SecretKey.Reveal(),
+		SessionToken: s.SessionToken.Reveal(),
+		ARN:          s.ARN,
+		Issued:       s.Issued,
+		Expiration:   s.Expiration,
 	})
 	if err == nil {
 		err = storage.Put(ctx, entry)
 	}
 	if err != nil {
-		l.backend.Logger().Warn("storing the session; it serves from memory until the plugin restarts", "connection", l.name, "error", err)
+		st.log().Warn("storing the session; it serves from memory until the plugin restarts", "connection", key.Name, "error", err)
+	}
+}
+
+// Discard implements session.Store.
+func (st *sessionStore) Discard(ctx context.Context, storage logical.Storage, key session.Key) {
+	lock := locksutil.LockForKey(st.locks, key.Name)
+	if !lockWithin(ctx, lock, session.StorageWait) {
+		return // the session is of no revision that is stored, so nobody uses it
+	}
+	defer lock.Unlock()
+	if conn, err := loadConnection(ctx, storage, key.Name); err != nil || conn != nil {
+		return
+	}
+	if err := storage.Delete(ctx, sessionPrefix+key.Name); err != nil {
+		st.log().Warn("deleting the stored session of a connection that is gone", "connection", key.Name, "error", err)
 	}
 }
 

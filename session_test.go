@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/vault/sdk/logical"
+	"github.com/s3conn/vault-plugin-s3conn/internal/session"
+	"github.com/s3conn/vault-plugin-s3conn/internal/source"
 	"github.com/s3conn/vault-plugin-s3conn/internal/upstream"
 )
 
@@ -52,8 +54,8 @@ func TestSession_CancelledReaderLeavesAloneAndAtOnce(t *testing.T) {
 		others := m.readers(20, "orders-0")
 		synctest.Wait()
 		cancel() // the reader that began the fetch goes
-		if g := <-first; g.err == nil || g.err.Error() != errGone.Error() || g.took != 0 {
-			t.Errorf("the cancelled reader got %+v, want %v at once", g, errGone)
+		if g := <-first; g.err == nil || g.err.Error() != session.ErrGone.Error() || g.took != 0 {
+			t.Errorf("the cancelled reader got %+v, want %v at once", g, session.ErrGone)
 		}
 		pass(time.Second)
 		close(gate)
@@ -112,7 +114,7 @@ func TestSession_NeverHandedOutUnderSixtySeconds(t *testing.T) {
 	sessionTest(t, func(t *testing.T, m *mount, aws *service) {
 		m.writeConnections(1)
 		m.readCreds(t.Context(), "orders-0")
-		aws.set(func(s *service) { s.err = upstream.Describe(opCreateSession, context.DeadlineExceeded) })
+		aws.set(func(s *service) { s.err = upstream.Describe(source.CreateSession, context.DeadlineExceeded) })
 		pass(3540 * time.Second)
 		if g := m.readCreds(t.Context(), "orders-0"); g.accessKey != "ASIA1" || g.ttl != 60 {
 			t.Errorf("with 60 s left a reader got %+v, want the session", g)
@@ -183,7 +185,7 @@ func TestSession_RefusalIsRepeatedWithoutACallForAWhile(t *testing.T) {
 		if g := m.readCreds(t.Context(), "orders-1"); g.err != nil {
 			t.Errorf("another connection is cooled down too: %v", g.err)
 		}
-		pass(coolDown)
+		pass(firstPause)
 		if g := m.readCreds(t.Context(), "orders-0"); g.err != nil {
 			t.Errorf("after the cool-down: %v", g.err)
 		}
@@ -206,7 +208,7 @@ func TestSession_FailedRefreshDoesNotCoolDownItsFirstReaderWithoutASession(t *te
 			t.Errorf("right after: %+v after %d calls, want the cool-down", g, aws.count())
 		}
 
-		pass(coolDown)
+		pass(firstPause)
 		m.readCreds(t.Context(), "orders-0")
 		pass(3600*time.Second - 62*time.Second)
 		aws.set(func(s *service) { s.err = errors.New("the service is down") })
@@ -236,11 +238,11 @@ func TestSession_PanicOfAFetchIsItsReadersErrorAlone(t *testing.T) {
 	sessionTest(t, func(t *testing.T, m *mount, aws *service) {
 		m.writeConnections(1)
 		aws.set(func(s *service) { s.panics = true })
-		if g := m.readCreds(t.Context(), "orders-0"); !errors.Is(g.err, errFlightDied) {
+		if g := m.readCreds(t.Context(), "orders-0"); !errors.Is(g.err, session.ErrDefect) {
 			t.Errorf("a reader of a fetch that panicked got %+v", g)
 		}
 		aws.set(func(s *service) { s.panics = false })
-		pass(coolDown)
+		pass(firstPause)
 		if g := m.readCreds(t.Context(), "orders-0"); g.err != nil {
 			t.Errorf("the next fetch: %v", g.err)
 		}
@@ -254,14 +256,14 @@ func TestSession_ReaderThatWantsMoreLifeWaitsForTheNextSession(t *testing.T) {
 		m.readCreds(t.Context(), "orders-0")
 		pass(time.Hour - want + time.Second)
 		_, creds, err := m.credentialsFor(t.Context(), m.storage, "orders-0", want)
-		if err != nil || creds.accessKey != "ASIA2" {
-			t.Errorf("with 899 s left got %s, %v; want the next session", creds.accessKey, err)
+		if err != nil || creds.AccessKey != "ASIA2" {
+			t.Errorf("with 899 s left got %s, %v; want the next session", creds.AccessKey, err)
 		}
 		pass(time.Hour - want + time.Second)
 		aws.set(func(s *service) { s.err = errors.New("down") })
 		_, creds, err = m.credentialsFor(t.Context(), m.storage, "orders-0", want)
-		if err != nil || creds.accessKey != "ASIA2" {
-			t.Errorf("while the service is down got %s, %v; want the session that still lives", creds.accessKey, err)
+		if err != nil || creds.AccessKey != "ASIA2" {
+			t.Errorf("while the service is down got %s, %v; want the session that still lives", creds.AccessKey, err)
 		}
 	})
 }

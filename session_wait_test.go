@@ -11,7 +11,9 @@ import (
 
 	"github.com/hashicorp/vault/sdk/helper/locksutil"
 	"github.com/hashicorp/vault/sdk/logical"
+	"github.com/s3conn/vault-plugin-s3conn/internal/budget"
 	"github.com/s3conn/vault-plugin-s3conn/internal/connection"
+	"github.com/s3conn/vault-plugin-s3conn/internal/session"
 )
 
 func TestSession_ReaderWaitsTwelveSecondsAndTheFetchGoesOn(t *testing.T) {
@@ -31,7 +33,7 @@ func TestSession_ReaderWaitsTwelveSecondsAndTheFetchGoesOn(t *testing.T) {
 			t.Fatalf("a reader still waits after %s", time.Since(start))
 		}
 		if coded, ok := reader.err.(logical.HTTPCodedError); !ok || coded.Code() != http.StatusServiceUnavailable ||
-			reader.err.Error() != sessionPending().Error() || reader.took != 12*time.Second {
+			reader.err.Error() != session.ErrPending.Error() || reader.took != 12*time.Second {
 			t.Errorf("the reader got %+v, want a 503 after 12s", reader)
 		}
 		close(gate)
@@ -51,8 +53,8 @@ func TestSession_WishForMoreLifeWaitsAMomentAlone(t *testing.T) {
 		aws.set(func(s *service) { s.gate = gate })
 		start := time.Now()
 		_, creds, err := m.credentialsFor(t.Context(), m.storage, "orders-0", sdkWant)
-		if err != nil || creds.accessKey != "ASIA1" || time.Since(start) != 1500*time.Millisecond {
-			t.Errorf("while the service hangs, the reader got %s, %v after %s; want the session that lives after 1.5s", creds.accessKey, err, time.Since(start))
+		if err != nil || creds.AccessKey != "ASIA1" || time.Since(start) != 1500*time.Millisecond {
+			t.Errorf("while the service hangs, the reader got %s, %v after %s; want the session that lives after 1.5s", creds.AccessKey, err, time.Since(start))
 		}
 		close(gate)
 		synctest.Wait()
@@ -71,8 +73,8 @@ func TestSession_WishForMoreLifeWaitsAMomentAloneAfterARestart(t *testing.T) {
 		aws.set(func(s *service) { s.gate = gate })
 		start := time.Now()
 		_, creds, err := m.credentialsFor(t.Context(), m.storage, "orders-0", sdkWant)
-		if err != nil || creds.accessKey != "ASIA1" || time.Since(start) != 1500*time.Millisecond {
-			t.Errorf("while the service hangs, the reader got %s, %v after %s; want the stored session after 1.5s", creds.accessKey, err, time.Since(start))
+		if err != nil || creds.AccessKey != "ASIA1" || time.Since(start) != 1500*time.Millisecond {
+			t.Errorf("while the service hangs, the reader got %s, %v after %s; want the stored session after 1.5s", creds.AccessKey, err, time.Since(start))
 		}
 		close(gate)
 		synctest.Wait()
@@ -83,14 +85,14 @@ func TestSession_WishForMoreLifeWaitsOnWhenTheLifeEnds(t *testing.T) {
 	sessionTest(t, func(t *testing.T, m *mount, aws *service) {
 		m.writeConnections(1)
 		m.readCreds(t.Context(), "orders-0")
-		pass(time.Hour - minRemaining - time.Second) // a second more counts as alive
+		pass(time.Hour - session.MinRemaining - time.Second) // a second more counts as alive
 		gate := make(chan struct{})
 		aws.set(func(s *service) { s.gate = gate })
 		time.AfterFunc(5*time.Second, func() { close(gate) })
 		start := time.Now()
 		_, creds, err := m.credentialsFor(t.Context(), m.storage, "orders-0", sdkWant)
-		if err != nil || creds.accessKey != "ASIA2" || time.Since(start) != 5*time.Second {
-			t.Errorf("the reader got %s, %v after %s; want the next session after 5s", creds.accessKey, err, time.Since(start))
+		if err != nil || creds.AccessKey != "ASIA2" || time.Since(start) != 5*time.Second {
+			t.Errorf("the reader got %s, %v after %s; want the next session after 5s", creds.AccessKey, err, time.Since(start))
 		}
 	})
 }
@@ -105,7 +107,7 @@ func TestSession_ReaderWaitsTwelveSecondsHoweverOftenTheSettingsChange(t *testin
 			time.Sleep(5 * time.Second)
 			m.writeConnections(1)
 		}
-		if g := wait()[0]; g.err == nil || g.err.Error() != sessionPending().Error() || g.took != 12*time.Second {
+		if g := wait()[0]; g.err == nil || g.err.Error() != session.ErrPending.Error() || g.took != 12*time.Second {
 			t.Errorf("the reader got %+v, want a 503 after 12s", g)
 		}
 		close(gate)
@@ -136,7 +138,7 @@ func TestSession_LockThatComesInTimeIsWaitedFor(t *testing.T) {
 		m.writeConnections(1)
 		lock := locksutil.LockForKey(m.locks, "orders-0")
 		lock.Lock()
-		time.AfterFunc(storeTimeout-100*time.Millisecond, lock.Unlock)
+		time.AfterFunc(session.StorageWait-100*time.Millisecond, lock.Unlock)
 		m.readCreds(t.Context(), "orders-0")
 		if entry, err := m.storage.Get(t.Context(), sessionPrefix+"orders-0"); entry == nil || err != nil {
 			t.Errorf("not stored: %v", err)
@@ -146,9 +148,9 @@ func TestSession_LockThatComesInTimeIsWaitedFor(t *testing.T) {
 
 func TestConfigWrite_VerifiesUntilItsTimeIsOverAndNoLonger(t *testing.T) {
 	sessionTest(t, func(t *testing.T, m *mount, _ *service) {
-		m.source = func(ctx context.Context, _ *connection.Connection) (session, error) {
+		m.source = func(ctx context.Context, _ *connection.Connection, _ budget.Lane) (session.Session, error) {
 			<-ctx.Done() // no turn comes
-			return session{}, sessionPending()
+			return session.Session{}, session.ErrPending
 		}
 		m.start()
 		start := time.Now()
@@ -171,15 +173,15 @@ func TestSession_StorageThatHangsCostsAReaderTwoSecondsEachWay(t *testing.T) {
 
 func TestTestConnection_WaitsFourteenSecondsForItsSession(t *testing.T) {
 	sessionTest(t, func(t *testing.T, m *mount, _ *service) {
-		m.source = func(ctx context.Context, _ *connection.Connection) (session, error) {
+		m.source = func(ctx context.Context, _ *connection.Connection, _ budget.Lane) (session.Session, error) {
 			<-ctx.Done() // no turn comes
-			return session{}, sessionPending()
+			return session.Session{}, session.ErrPending
 		}
 		m.start()
 		m.writeConnections(1)
 		start := time.Now()
 		resp, err := m.do(t.Context(), logical.UpdateOperation, "test/orders-0", nil)
-		if status, text := asVaultSeesIt(t, resp, err); status != http.StatusServiceUnavailable || text != sessionPending().Error() || time.Since(start) != 14*time.Second {
+		if status, text := asVaultSeesIt(t, resp, err); status != http.StatusServiceUnavailable || text != session.ErrPending.Error() || time.Since(start) != 14*time.Second {
 			t.Errorf("answered with %d, %q after %s; want a 503 after 14s", status, text, time.Since(start))
 		}
 	})
@@ -214,8 +216,8 @@ func TestBackend_CleanEndsFetchesAndTheirReaders(t *testing.T) {
 		synctest.Wait() // no time passes
 		close(gate)     // what has not ended by now would succeed
 		for _, g := range waiting() {
-			if coded, ok := g.err.(logical.HTTPCodedError); !ok || coded.Code() != http.StatusServiceUnavailable || g.err.Error() != errClosing.Error() {
-				t.Errorf("a reader of the closed mount got %+v, want %v", g, errClosing)
+			if coded, ok := g.err.(logical.HTTPCodedError); !ok || coded.Code() != http.StatusServiceUnavailable || g.err.Error() != session.ErrClosing.Error() {
+				t.Errorf("a reader of the closed mount got %+v, want %v", g, session.ErrClosing)
 			}
 		}
 	})
@@ -242,17 +244,15 @@ func TestSession_RefusalsCoolDownForLongerAndLonger(t *testing.T) {
 	})
 }
 
-func TestSession_OutagesCoolDownForFiveSecondsEachTime(t *testing.T) {
+func TestSession_OutagesCoolDownForLongerAndLonger(t *testing.T) {
 	sessionTest(t, func(t *testing.T, m *mount, aws *service) {
 		m.writeConnections(1)
-		aws.set(func(s *service) {
-			s.err = failedCall(http.StatusBadGateway, "down")
-		})
+		aws.set(func(s *service) { s.err = failedCall(http.StatusBadGateway, "down") })
 		for end := time.Now().Add(time.Minute); time.Now().Before(end); pass(time.Second) {
 			m.readCreds(t.Context(), "orders-0")
 		}
-		if n := aws.count(); n != 12 {
-			t.Errorf("%d calls in a minute's outage, want one each 5s", n)
+		if n := aws.count(); n != 4 {
+			t.Errorf("%d calls in a minute's outage, want them after 0s, 5s, 15s and 35s", n)
 		}
 	})
 }

@@ -1,16 +1,18 @@
 package s3conn
 
 import (
-	"context"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/hashicorp/go-hclog"
+	"github.com/hashicorp/vault/sdk/helper/locksutil"
 	"github.com/hashicorp/vault/sdk/logical"
 	"github.com/s3conn/vault-plugin-s3conn/internal/connection"
 	"github.com/s3conn/vault-plugin-s3conn/internal/secret"
+	"github.com/s3conn/vault-plugin-s3conn/internal/session"
 )
 
 // golden compares what was stored with testdata, byte for byte: a tag that changes would lose what is stored.
@@ -94,27 +96,24 @@ func TestStoredConnection_DamagedOneIsToldAndCanBeDeleted(t *testing.T) {
 	}
 }
 
-func fullSession() session {
-	return session{issued: testTime, credentials: credentials{
-		accessKey: "ASIA", secretKey: secret.New("secret"), sessionToken: secret.New("token"), arn: "arn", expiration: testTime.Add(time.Hour),
-	}}
+func fullSession() session.Session {
+	return session.Session{Issued: testTime,
+		AccessKey: "ASIA", SecretKey: secret.New("secret"), SessionToken: secret.New("token"), ARN: "arn", Expiration: testTime.Add(time.Hour),
+	}
 }
 
-func storedLive(t *testing.T, storage logical.Storage) *liveConnection {
+// sessionsOf is a store of sessions, and the connection that they are of.
+func sessionsOf(t *testing.T) (*sessionStore, *inUse) {
 	t.Helper()
-	c := connection.New()
-	c.Revision = "REVISION"
-	m := &mount{t: t, clock: &clock{now: testTime}, storage: &brokenStorage{Storage: storage}, log: &lockedBuffer{}}
-	m.start()
-	live := &liveConnection{backend: m.backend, name: "x", conn: &c}
-	live.ctx, live.cancel = context.WithCancel(t.Context())
-	return live
+	c := connection.Connection{Revision: "REVISION"}
+	return &sessionStore{locks: locksutil.CreateLocks(), log: hclog.NewNullLogger}, &inUse{conn: &c}
 }
 
 func TestStoredSession_Version1IsWrittenAsEver(t *testing.T) {
 	t.Parallel()
 	storage := &logical.InmemStorage{}
-	storedLive(t, storage).saveSession(t.Context(), storage, fullSession())
+	sessions, used := sessionsOf(t)
+	sessions.Save(t.Context(), storage, session.Key{Name: "x"}, used, fullSession(), func() bool { return true })
 	golden(t, "session-v1.json", storage, "session/x")
 }
 
@@ -122,10 +121,11 @@ func TestStoredSession_Version1IsReadWhole(t *testing.T) {
 	t.Parallel()
 	storage := &logical.InmemStorage{}
 	put(t, storage, "session/x", "session-v1.json")
-	got, found := storedLive(t, storage).loadSession(t.Context(), storage)
+	sessions, used := sessionsOf(t)
+	got, found := sessions.Load(t.Context(), storage, session.Key{Name: "x"}, used)
 	want := fullSession()
-	if !found || got.accessKey != want.accessKey || got.secretKey.Reveal() != "secret" || got.sessionToken.Reveal() != "token" ||
-		got.arn != want.arn || !got.expiration.Equal(want.expiration) || !got.issued.Equal(want.issued) {
+	if !found || got.AccessKey != want.AccessKey || got.SecretKey.Reveal() != "secret" || got.SessionToken.Reveal() != "token" ||
+		got.ARN != want.ARN || !got.Expiration.Equal(want.Expiration) || !got.Issued.Equal(want.Issued) {
 		t.Errorf("read %v, %+v", found, got)
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/s3conn/vault-plugin-s3conn/internal/connection"
+	"github.com/s3conn/vault-plugin-s3conn/internal/source"
 	"github.com/s3conn/vault-plugin-s3conn/internal/upstream"
 	"github.com/s3conn/vault-plugin-s3conn/rolesanywhere/rolesanywheretest"
 )
@@ -93,7 +94,7 @@ func failedCall(status int, text string) *upstream.Error {
 	if !known {
 		kind = upstream.Unavailable
 	}
-	failed := upstream.New(opCreateSession, kind, text, nil)
+	failed := upstream.New(source.CreateSession, kind, text, nil)
 	failed.Busy, failed.TimedOut = status == http.StatusServiceUnavailable, status == http.StatusGatewayTimeout
 	return failed
 }

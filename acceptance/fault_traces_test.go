@@ -77,7 +77,7 @@ var (
 	goroutineHeader = regexp.MustCompile(`goroutine \d+ .*\[`)
 	// ofACall are functions that run only while a request or a call to a service is under way, or its connection is open:
 	// those of the plugin itself, which keeps no goroutine when it is idle, and net/http's.
-	ofACall = regexp.MustCompile(`github\.com/s3conn/vault-plugin-s3conn(/rolesanywhere)?\.|net/http\.\(\*(persistConn|Transport)|http2(Transport|ClientConn|clientConn)`)
+	ofACall = regexp.MustCompile(`github\.com/s3conn/vault-plugin-s3conn(/rolesanywhere|/internal/\w+)?\.|net/http\.\(\*(persistConn|Transport)|http2(Transport|ClientConn|clientConn)`)
 )
 
 // dumpGoroutines ends the plugin with SIGQUIT, at which a Go program prints all its goroutines; Vault logs what a plugin
@@ -128,9 +128,9 @@ func TestCountGoroutines_KnowsThoseOfACall(t *testing.T) {
 		}
 	}
 	for name, stack := range map[string][]string{
-		"a reader":        {"github.com/s3conn/vault-plugin-s3conn.(*liveConnection).currentSession(0xc000045a50, {0x1, 0x2})"},
-		"a flight":        {"github.com/s3conn/vault-plugin-s3conn.(*liveConnection).fly(0xc000045a50)", "created by github.com/s3conn/vault-plugin-s3conn.(*liveConnection).decide in goroutine 34"},
-		"one just begun":  {"runtime.goexit({})", "created by github.com/s3conn/vault-plugin-s3conn.(*liveConnection).decide in goroutine 34"},
+		"a reader":        {"github.com/s3conn/vault-plugin-s3conn/internal/session.(*Pool[...]).Get(0xc000045a50, {0x1, 0x2})"},
+		"a flight":        {"github.com/s3conn/vault-plugin-s3conn/internal/session.(*entry[...]).fly(0xc000045a50)", "created by github.com/s3conn/vault-plugin-s3conn/internal/session.(*entry[...]).begin in goroutine 34"},
+		"one just begun":  {"runtime.goexit({})", "created by github.com/s3conn/vault-plugin-s3conn/internal/session.(*entry[...]).begin in goroutine 34"},
 		"CreateSession":   {"github.com/s3conn/vault-plugin-s3conn/rolesanywhere.(*Client).CreateSession(...)"},
 		"a test":          {"github.com/s3conn/vault-plugin-s3conn.(*backend).probe(0xc000045a50, {0x1, 0x2})"},
 		"ListBuckets":     {"github.com/s3conn/vault-plugin-s3conn.listBuckets({0x1, 0x2}, 0xc000045a50)"},

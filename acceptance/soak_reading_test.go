@@ -103,7 +103,7 @@ func (k *soak) leases() (n int) {
 
 var (
 	aGoroutine  = regexp.MustCompile(`(?m): goroutine \d+ .*\[`)
-	ourFunction = regexp.MustCompile(`(?m)^.*: (created by )?github\.com/s3conn/vault-plugin-s3conn(/rolesanywhere)?\..*$`)
+	ourFunction = regexp.MustCompile(`(?m)^.*: (created by )?github\.com/s3conn/vault-plugin-s3conn(/rolesanywhere|/internal/\w+)?\..*$`)
 )
 
 // goroutines ends the plugin's process with SIGQUIT, at which Go's runtime prints all stacks, and counts them. Vault logs
@@ -146,8 +146,8 @@ func TestCountGoroutines_KnowsOurOwn(t *testing.T) {
 		"goroutine 38 gp=0xc0002e2000 m=nil [select, 2 minutes]:", "google.golang.org/grpc/internal/grpcsync.(*CallbackSerializer).run(0xc000045a50)",
 	}
 	ours := []string{
-		"github.com/s3conn/vault-plugin-s3conn.(*liveConnection).fly(0xc000045a50)",
-		"created by github.com/s3conn/vault-plugin-s3conn.(*liveConnection).decide in goroutine 34",
+		"github.com/s3conn/vault-plugin-s3conn/internal/session.(*entry[...]).fly(0xc000045a50)",
+		"created by github.com/s3conn/vault-plugin-s3conn/internal/session.(*entry[...]).begin in goroutine 34",
 		"github.com/s3conn/vault-plugin-s3conn/rolesanywhere.(*Client).CreateSession(...)",
 		"github.com/s3conn/vault-plugin-s3conn.listBuckets({0x1399a80?, 0x2ae8c902ad20?}, 0x2ae8c908b540)",
 		"github.com/s3conn/vault-plugin-s3conn.(*backend).listConnections.func1()",

@@ -23,8 +23,9 @@ func (c *confirmation) age(now Instant) time.Duration { return now.Uptime - time
 // confirmed has the settings in use under a name compared with the stored ones where that is due. It returns false if
 // it waited for that, so that the reader looks again. Notice of a change can be late or lost: a write may land after
 // its caller has gone, and an invalidation by another node may not arrive.
-func (p *Pool[T, S]) confirmed(ctx context.Context, storage S, name string, g *group[T, S], reader *patience) bool {
-	now := p.Clock()
+func (p *Pool[T, S]) confirmed(
+	ctx context.Context, storage S, name string, g *group[T, S], now Instant, reader *patience,
+) bool {
 	age := g.check.age(now)
 	if age < confirmAfter {
 		return true
@@ -90,7 +91,7 @@ func (p *Pool[T, S]) confirm(storage S, name string, g *group[T, S]) {
 
 // compare drops those of one scope's entries whose subject is not the stored one.
 func (p *Pool[T, S]) compare(ctx context.Context, storage S, entries []*entry[T, S]) {
-	ctx, cancel := context.WithTimeout(ctx, storageWait)
+	ctx, cancel := context.WithTimeout(ctx, StorageWait)
 	defer cancel()
 	key := Key{Name: entries[0].key.Name, Scope: entries[0].key.Scope}
 	revision, err := p.Loader.Revision(ctx, storage, key)

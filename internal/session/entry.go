@@ -24,6 +24,7 @@ type entry[T Subject, S any] struct {
 	session    Session
 	flight     *flight // nil: no session is being requested
 	failures   int     // in a row
+	alike      int     // of them, those since the session in use ended, or all of them while it lives
 	failure    error
 	failedAt   time.Duration // uptime
 	failedLive bool          // the failure came while a session still lived
@@ -63,8 +64,7 @@ type held[T Subject] struct {
 
 // decide returns a session to hand out, or the flight to wait for, or why there is neither. It begins a flight where
 // one is due.
-func (e *entry[T, S]) decide(storage S, want time.Duration) (held[T], error) {
-	now := e.pool.Clock()
+func (e *entry[T, S]) decide(storage S, want time.Duration, now Instant) (held[T], error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.dropped() {
@@ -101,13 +101,13 @@ func (e *entry[T, S]) pause(live bool) time.Duration {
 	if !live && e.failedLive {
 		return 0 // no reader has seen this failure: the first without a session deserves a request
 	}
-	return pauseAfter(e.failures)
+	return pauseAfter(e.alike)
 }
 
 func (e *entry[T, S]) forgive() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.failure, e.failures = nil, 0
+	e.failure, e.failures, e.alike = nil, 0, 0
 }
 
 func (e *entry[T, S]) refreshAhead(storage S) {
@@ -115,7 +115,7 @@ func (e *entry[T, S]) refreshAhead(storage S) {
 	idle := e.session.none()
 	e.mu.Unlock()
 	if !idle && !e.pool.ReadOnly() {
-		_, _ = e.decide(storage, MinRemaining)
+		_, _ = e.decide(storage, MinRemaining, e.pool.Clock())
 	}
 }
 
@@ -175,7 +175,7 @@ func (e *entry[T, S]) get(ctx context.Context, storage S, f *flight, r Request[T
 
 // stored returns the stored session if it may be handed out.
 func (e *entry[T, S]) stored(ctx context.Context, storage S, subject T) (Session, bool) {
-	ctx, cancel := context.WithTimeout(ctx, storageWait)
+	ctx, cancel := context.WithTimeout(ctx, StorageWait)
 	defer cancel()
 	s, found := e.pool.Store.Load(ctx, storage, e.key, subject)
 	now := e.pool.Clock()
@@ -203,10 +203,14 @@ func (e *entry[T, S]) land(f *flight, arrival Arrival, err error, stack []byte) 
 	e.flight = nil
 	f.err = err
 	if err == nil {
-		e.session, e.failures, e.failure = arrival.Session.anchored(now), 0, nil
+		e.session, e.failures, e.alike, e.failure = arrival.Session.anchored(now), 0, 0, nil
 	} else {
-		e.failures++
-		e.failure, e.failedAt, e.failedLive = err, now.Uptime, e.session.Live(now)
+		live := e.session.Live(now)
+		if e.failedLive != live {
+			e.alike = 0
+		}
+		e.failures, e.alike = e.failures+1, e.alike+1
+		e.failure, e.failedAt, e.failedLive = err, now.Uptime, live
 	}
 	arrival.Session, arrival.Took, arrival.At = e.session, now.Uptime-f.start.Uptime, now
 	live := e.session.Live(now)
@@ -219,11 +223,13 @@ func (e *entry[T, S]) land(f *flight, arrival Arrival, err error, stack []byte) 
 	e.mu.Unlock()
 	close(f.done)
 
-	switch {
-	case e.dropped(), errors.Is(err, ErrReadOnly):
-	case err == nil:
+	if e.dropped() || errors.Is(err, ErrReadOnly) {
+		return
+	}
+	defer func() { _ = recover() }() // an observer's defect is not the readers', and there is nobody to report it to
+	if err == nil {
 		e.pool.Observer.Obtained(e.key, subject, arrival)
-	default:
+	} else {
 		e.pool.Observer.Failed(e.key, subject, failure)
 	}
 }
@@ -239,7 +245,7 @@ func (e *entry[T, S]) replace(key Key, s Session, update func(Key, T) T) {
 	if e.key != key {
 		return
 	}
-	e.session, e.failures, e.failure = s.anchored(now), 0, nil
+	e.session, e.failures, e.alike, e.failure = s.anchored(now), 0, 0, nil
 	if f := e.flight; f != nil {
 		e.flight = nil
 		f.cancel()

@@ -14,11 +14,11 @@ func (p *Pool[T, S]) Get(ctx context.Context, storage S, key Key, want time.Dura
 	var reader patience
 	var none T
 	for range maxLoads {
-		e, err := p.use(ctx, storage, key, &reader)
+		e, now, err := p.use(ctx, storage, key, &reader)
 		if err != nil {
 			return none, Session{}, p.closingOr(err)
 		}
-		h, err := e.await(ctx, storage, want, &reader)
+		h, err := e.await(ctx, storage, want, now, &reader)
 		if err == nil {
 			return h.subject, h.session, nil
 		}
@@ -39,23 +39,24 @@ func (p *Pool[T, S]) closingOr(err error) error {
 	return err
 }
 
-// use returns what is in use under the key, reading its subject if need be.
-func (p *Pool[T, S]) use(ctx context.Context, storage S, key Key, reader *patience) (*entry[T, S], error) {
+// use returns what is in use under the key, reading its subject if need be, and when that was.
+func (p *Pool[T, S]) use(ctx context.Context, storage S, key Key, reader *patience) (*entry[T, S], Instant, error) {
 	for range maxLoads {
 		e, g := p.look(key)
 		if e != nil {
-			if p.confirmed(ctx, storage, key.Name, g, reader) {
+			now := p.Clock()
+			if p.confirmed(ctx, storage, key.Name, g, now, reader) {
 				if !key.durable() {
 					p.recent.touch(e)
 				}
-				return e, nil
+				return e, now, nil
 			}
 			continue
 		}
 		drops := p.dropsOf(key.Name)
 		subject, err := p.load(ctx, storage, key, reader)
 		if err != nil {
-			return nil, err
+			return nil, Instant{}, err
 		}
 		fresh := p.newEntry(key, subject)
 		kept := p.keep(fresh, drops)
@@ -63,10 +64,10 @@ func (p *Pool[T, S]) use(ctx context.Context, storage S, key Key, reader *patien
 			fresh.cancel()
 		}
 		if kept != nil {
-			return kept, nil
+			return kept, p.Clock(), nil
 		}
 	}
-	return nil, ErrUnsettled
+	return nil, Instant{}, ErrUnsettled
 }
 
 // load reads the key's subject, for as long as the reader waits at most.
@@ -98,8 +99,10 @@ func (p *patience) left() time.Duration {
 }
 
 // await returns the entry's session, waiting for it where that is necessary.
-func (e *entry[T, S]) await(ctx context.Context, storage S, want time.Duration, reader *patience) (held[T], error) {
-	h, err := e.decide(storage, want)
+func (e *entry[T, S]) await(
+	ctx context.Context, storage S, want time.Duration, now Instant, reader *patience,
+) (held[T], error) {
+	h, err := e.decide(storage, want, now)
 	for err == nil && h.flight != nil {
 		wait := reader.left()
 		if h.session.Live(e.pool.Clock()) {
@@ -117,7 +120,7 @@ func (e *entry[T, S]) await(ctx context.Context, storage S, want time.Duration, 
 			return held[T]{}, ErrPending
 		}
 		// What came may be a stored session with less life than wanted.
-		h, err = e.decide(storage, want)
+		h, err = e.decide(storage, want, e.pool.Clock())
 	}
 	return h, err
 }

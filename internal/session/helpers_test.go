@@ -124,10 +124,10 @@ func (d store) Save(ctx context.Context, _ *disk, key Key, subject *settings, s 
 		defer func() { <-lock }()
 	case <-ctx.Done():
 		return
-	case <-time.After(storageWait):
+	case <-time.After(StorageWait):
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storageWait)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), StorageWait)
 	defer cancel()
 	if !current() || d.wait(ctx, "sessions") != nil {
 		return

@@ -26,8 +26,8 @@ const (
 	// knows what life it has left. MinRemaining covers the error.
 	clockTolerance = MinRemaining
 
-	// storageWait bounds one use of storage on behalf of a session, which can be requested again.
-	storageWait = 2 * time.Second
+	// StorageWait bounds one use of storage, and one wait for a lock, on behalf of a session, which can be requested again.
+	StorageWait = 2 * time.Second
 
 	// Settings in use are compared with the stored ones by the first reader after confirmAfter, in the background. A
 	// reader that comes after confirmBy, because nobody has read for so long, waits for the comparison.

@@ -228,6 +228,26 @@ func TestPool_FailedRefreshDoesNotPauseItsFirstReaderWithoutASession(t *testing.
 	})
 }
 
+// However long the refreshes have failed, whoever has no session any more waits for the first pause and not for the last.
+func TestPool_PausesStartAnewWhenTheSessionEnds(t *testing.T) {
+	poolTest(t, func(t *testing.T, n *node) {
+		n.writeMany(1)
+		n.read("orders-0")
+		pass(45 * time.Minute)
+		n.aws.set(func(s *service) { s.err = errors.New("the service is down") })
+		for range 14 * 60 {
+			pass(time.Second)
+			n.read("orders-0")
+		}
+		before, end := n.aws.count(), n.clock.Now().Uptime
+		for range 40 {
+			pass(time.Second)
+			n.read("orders-0")
+		}
+		assertCalls(t, n.aws.calls[before:], end, 1, 6, 16, 36)
+	})
+}
+
 func TestPool_PanicOfARequestIsItsReadersErrorAlone(t *testing.T) {
 	poolTest(t, func(t *testing.T, n *node) {
 		n.writeMany(1)

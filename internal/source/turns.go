@@ -1,0 +1,79 @@
+package source
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"sync"
+
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+
+	"github.com/s3conn/vault-plugin-s3conn/internal/budget"
+	"github.com/s3conn/vault-plugin-s3conn/rolesanywhere"
+)
+
+// turns gives every try of one call a turn of its own, and reports how each ended. It is the call's aws.Retryer: where
+// no turn comes in time there is no retry, and the call ends with what the service said.
+type turns struct {
+	*retry.Standard
+	group *budget.Group
+	mount *budget.Mount
+	key   budget.Key
+
+	mu   sync.Mutex
+	turn *budget.Turn // of the try that is under way
+}
+
+func newTurns(r *RolesAnywhere, key budget.Key) *turns {
+	return &turns{Standard: retry.NewStandard(), group: r.Turns, mount: r.Mount, key: key}
+}
+
+// wait waits for the turn of the next try.
+func (t *turns) wait(ctx context.Context, lane budget.Lane) error {
+	turn, err := t.group.Wait(ctx, t.key, budget.Caller{Mount: t.mount, Lane: lane})
+	if err != nil {
+		return err
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.turn = turn
+	return nil
+}
+
+// done reports how the try that is under way ended; nil is success.
+func (t *turns) done(err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.turn.Done(outcome(err))
+}
+
+func outcome(err error) budget.Outcome {
+	var refusal *rolesanywhere.APIError
+	switch {
+	case err == nil, errors.Is(err, rolesanywhere.ErrInvalidResponse):
+		return budget.Answered
+	case errors.As(err, &refusal):
+		if refusal.StatusCode == http.StatusTooManyRequests || refusal.Code == "ThrottlingException" {
+			return budget.Throttled
+		}
+		return budget.Answered
+	case errors.Is(err, rolesanywhere.ErrCertificateExpired), errors.Is(err, rolesanywhere.ErrCertificateNotYetValid),
+		errors.Is(err, rolesanywhere.ErrInvalidInput):
+		return budget.NotCalled
+	}
+	return budget.NoAnswer
+}
+
+// GetRetryToken implements aws.Retryer.
+func (t *turns) GetRetryToken(ctx context.Context, failed error) (func(error) error, error) {
+	release, err := t.Standard.GetRetryToken(ctx, failed)
+	if err != nil {
+		return nil, err
+	}
+	t.done(failed)
+	if err := t.wait(ctx, budget.Retry); err != nil {
+		_ = release(failed) // it only feeds the retryer's own budget, which ends with this call
+		return nil, err
+	}
+	return release, nil
+}
