@@ -76,14 +76,6 @@ func operations() []Operation {
 		ListAccessKeys, CreateAccessKey, UpdateAccessKey, DeleteAccessKey, VaultPKI, EST, StepCA, otherOperation}
 }
 
-// Gauges are the figures of a mount at the time of a scrape. A zero time leaves its figure out.
-type Gauges struct {
-	Sessions            int       // live ones in memory
-	QueueLength         int       // calls that wait for their turn
-	FirstCertificateEnd time.Time // the earliest end of a connection's certificate
-	FirstSessionEnd     time.Time // the earliest end of a live session
-}
-
 // Metrics are the figures of one mount. Counters begin at zero with the process. It is safe for concurrent use.
 type Metrics struct {
 	registry *prometheus.Registry

@@ -18,6 +18,8 @@ const (
 	activities = int(iota)
 )
 
+func (a Activity) String() string { return [activities]string{"session", "renewal", "rotation"}[a] }
+
 // Failure is the last failure of an activity. It is zero while none has happened since the start.
 type Failure struct {
 	Time    time.Time
