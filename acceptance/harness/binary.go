@@ -13,8 +13,10 @@ import (
 
 // A test binary builds or finds each program once, however many tests start it.
 var (
-	vaultBinary = sync.OnceValues(func() (string, error) { return serverBinary("vault", "VAULT_BIN") })
-	minioBinary = sync.OnceValues(func() (string, error) { return serverBinary("minio", "MINIO_BIN") })
+	vaultBinary  = sync.OnceValues(func() (string, error) { return serverBinary("vault", "VAULT_BIN") })
+	minioBinary  = sync.OnceValues(func() (string, error) { return serverBinary("minio", "MINIO_BIN") })
+	estBinary    = sync.OnceValues(func() (string, error) { return serverBinary("est", "EST_BIN") })
+	stepCABinary = sync.OnceValues(func() (string, error) { return serverBinary("step-ca", "STEP_CA_BIN") })
 )
 
 func serverBinary(name, env string) (string, error) {
