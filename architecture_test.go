@@ -36,7 +36,7 @@ func mayImport() map[string][]string {
 		"network":    {"problem", "secret", libraryPath},
 		"upstream":   {"network", libraryPath},
 		"awscall":    {"network", "secret", awsCore},
-		"connection": {"field", "network", "problem", "secret", libraryPath, awsCore},
+		"connection": {"field", "network", "problem", "secret", libraryPath, awsCore, mlDSA},
 		"scope":      {"field", "problem", "secret"},
 		"enroll":     {"field", "network", "problem", "secret", libraryPath},
 		"identity":   {"connection", "enroll", "field", "network", "problem", "secret", libraryPath, mlDSA},

@@ -120,7 +120,7 @@ func FuzzStoredConnection(f *testing.F) {
 	for _, entry := range []string{
 		`{"version":1,"revision":"r","auth_type":"access_key","access_key":"AKIA","secret_key":"CANARY"}`,
 		`{"version":1,"revision":"r","auth_type":"roles_anywhere","certificate":"CANARY","private_key":"CANARY"}`,
-		`{"version":2,"revision":{"CANARY":1}}`, `{"version":1,"duration":"CANARY"}`, `null`, `CANARY{`, ``,
+		`{"version":3,"revision":{"CANARY":1}}`, `{"version":1,"duration":"CANARY"}`, `null`, `CANARY{`, ``,
 	} {
 		f.Add([]byte(entry))
 	}
@@ -161,7 +161,7 @@ func FuzzStoredSession(f *testing.F) {
 	good := `{"version":1,"revision":"REVISION","access_key":"ASIA","secret_key":"s","session_token":"t","arn":"a",` +
 		`"issued":"2026-11-23T12:00:00Z","expiration":"2026-11-23T13:00:00Z"}`
 	for _, entry := range []string{good, strings.Replace(good, "REVISION", "x", 1), strings.Replace(good, "2026-11-23T13", "9999-11-23T13", 1),
-		strings.Replace(good, `"version":1`, `"version":2`, 1), `null`, `{`, ``} {
+		strings.Replace(good, `"version":1`, `"version":3`, 1), `null`, `{`, ``} {
 		f.Add([]byte(entry))
 	}
 	f.Fuzz(func(t *testing.T, entry []byte) {

@@ -47,10 +47,10 @@ func put(t *testing.T, storage logical.Storage, key, file string) {
 func TestStoredConnection_NewerVersionIsRefusedInWords(t *testing.T) {
 	t.Parallel()
 	for name, entry := range map[string]string{
-		"same types":          `{"version":2,"revision":"CANARY","auth_type":"access_key"}`,
-		"duration in words":   `{"version":2,"revision":"CANARY","duration":"1h"}`,
+		"same types":          `{"version":3,"revision":"CANARY","auth_type":"access_key"}`,
+		"duration in words":   `{"version":3,"revision":"CANARY","duration":"1h"}`,
 		"nested":              `{"version":7,"revision":{"id":"CANARY"},"region":["a"],"secret_key":{"ref":"CANARY"}}`,
-		"everything is other": `{"version":2,"auth_type":1}`,
+		"everything is other": `{"version":3,"auth_type":1}`,
 	} {
 		m := newMount(t)
 		if err := m.storage.Put(t.Context(), &logical.StorageEntry{Key: "config/x", Value: []byte(entry)}); err != nil {

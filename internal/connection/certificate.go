@@ -1,7 +1,6 @@
 package connection
 
 import (
-	"crypto"
 	"crypto/ecdsa"
 	"crypto/rsa"
 	"crypto/sha256"
@@ -12,6 +11,9 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"filippo.io/mldsa"
+	mldsax509 "filippo.io/mldsa/x509"
 
 	"github.com/s3conn/vault-plugin-s3conn/internal/field"
 	"github.com/s3conn/vault-plugin-s3conn/internal/network"
@@ -26,6 +28,7 @@ const warnBefore = 30 * 24 * time.Hour
 type CertificateEnd struct {
 	NotAfter     time.Time
 	Intermediate string // the intermediate's subject, quoted; empty: the certificate itself ends first
+	Renewed      bool   // it renews itself, so that its end is only worth a word once it has come
 }
 
 // CertificateEnd returns the end of the connection's certificate, or the zero value where there is none or it cannot be
@@ -38,23 +41,26 @@ func (c *Connection) CertificateEnd() CertificateEnd {
 	if err != nil {
 		return CertificateEnd{}
 	}
-	return earliestEnd(certificates)
+	end := earliestEnd(certificates)
+	end.Renewed = c.Renewed
+	return end
 }
 
 func earliestEnd(certificates []*x509.Certificate) CertificateEnd {
 	end := CertificateEnd{NotAfter: certificates[0].NotAfter}
 	for _, one := range certificates[1:] {
 		if one.NotAfter.Before(end.NotAfter) {
-			end = CertificateEnd{one.NotAfter, problem.Quote(one.Subject.String())}
+			end = CertificateEnd{NotAfter: one.NotAfter, Intermediate: problem.Quote(one.Subject.String())}
 		}
 	}
 	return end
 }
 
-// Warnings returns one warning if the certificate has expired at the given time or expires within 30 days.
+// Warnings returns one warning if the certificate has expired at the given time, or expires within 30 days and does not
+// renew itself.
 func (e CertificateEnd) Warnings(now time.Time) []string {
 	left := e.NotAfter.Sub(now)
-	if left >= warnBefore || e.NotAfter.IsZero() {
+	if left >= warnBefore || e.NotAfter.IsZero() || e.Renewed && left > 0 {
 		return nil
 	}
 	what, remedy := "it", "write a new certificate and private_key"
@@ -69,8 +75,8 @@ func (e CertificateEnd) Warnings(now time.Time) []string {
 		what, date, left.Truncate(time.Minute), remedy)}
 }
 
-// certificateRows are the fields that a read shows in the place of the certificate.
-func certificateRows() []field.Row {
+// CertificateRows are the fields that a read shows in the place of the certificate.
+func CertificateRows() []field.Row {
 	return []field.Row{
 		{Name: "certificate_subject", Description: "Subject of the certificate."},
 		{Name: "certificate_issuer", Description: "Issuer of the certificate."},
@@ -83,6 +89,9 @@ func certificateRows() []field.Row {
 }
 
 func describeCertificate(c *Connection) (map[string]any, error) {
+	if c.Certificate == "" {
+		return nil, nil
+	}
 	block, _ := pem.Decode([]byte(c.Certificate))
 	if block == nil {
 		return nil, errors.New("parsing certificate: the stored text is not PEM; write the certificate again")
@@ -98,7 +107,7 @@ func describeCertificate(c *Connection) (map[string]any, error) {
 		"certificate_issuer":        leaf.Issuer.String(),
 		"certificate_serial_number": serialNumber(leaf),
 		"certificate_sha256":        hex.EncodeToString(fingerprint[:]),
-		"certificate_key_type":      keyType(leaf.PublicKey),
+		"certificate_key_type":      keyType(leaf),
 		"certificate_not_before":    leaf.NotBefore.UTC().Format(time.RFC3339),
 		"certificate_not_after":     leaf.NotAfter.UTC().Format(time.RFC3339),
 	}, nil
@@ -109,12 +118,18 @@ func serialNumber(leaf *x509.Certificate) string {
 	return strings.ReplaceAll(fmt.Sprintf("% x", leaf.SerialNumber.Bytes()), " ", ":")
 }
 
-func keyType(public crypto.PublicKey) string {
+func keyType(leaf *x509.Certificate) string {
+	public, err := mldsax509.ParsePKIXPublicKey(leaf.RawSubjectPublicKeyInfo) // crypto/x509 of Go 1.26 knows no ML-DSA
+	if err != nil {
+		return "unknown"
+	}
 	switch key := public.(type) {
 	case *rsa.PublicKey:
 		return fmt.Sprintf("RSA %d", key.N.BitLen())
 	case *ecdsa.PublicKey:
 		return "ECDSA " + key.Curve.Params().Name
+	case *mldsa.PublicKey:
+		return key.Parameters().String()
 	}
 	return "unknown"
 }

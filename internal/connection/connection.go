@@ -24,12 +24,19 @@ type Connection struct {
 	// Revision differs from one write to the next, also after the connection was deleted and written again. A session
 	// that was obtained with one revision is not used with another.
 	Revision string
+	// IdentityID names the identity of a roles_anywhere connection, which is stored by itself; whoever loads a connection
+	// puts its current certificate and key in here. Empty: the certificate and key are the connection's own, as version
+	// 0.1.0 of the plugin stored them, or there are none.
+	IdentityID string
 	Settings
 
 	SecretKey  secret.Text
 	PrivateKey secret.Text // PEM; PKCS#8 without encryption once validated
 	ProxyURL   secret.Text // may hold a user and password
 	Passphrase secret.Text // decrypts the private key of the same write; never stored
+
+	// Renewed says that the certificate renews itself and that the last try did not fail. It is never stored.
+	Renewed bool
 }
 
 // Settings are the fields that hold no secret. The tags are those of the stored entry and never change.

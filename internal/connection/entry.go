@@ -7,14 +7,19 @@ import (
 	"github.com/s3conn/vault-plugin-s3conn/internal/secret"
 )
 
-// entryVersion is the form of a stored connection. 1 is the first.
-const entryVersion = 1
+// The forms of a stored connection. 1 is the first. 2 leaves the certificate and private key to the identity that it
+// names, without which version 0.1.0 of the plugin could not use the connection: it refuses the form instead.
+const (
+	inlineVersion = 1
+	entryVersion  = 2
+)
 
 // entry is a connection as Vault's storage holds it, encrypted and seal wrapped. Nothing but storage sees its secrets
 // in this form.
 type entry struct {
 	Version  int    `json:"version"`
 	Revision string `json:"revision"`
+	Identity string `json:"identity,omitempty"`
 	Settings
 	SecretKey  string `json:"secret_key,omitempty"`
 	PrivateKey string `json:"private_key,omitempty"` // PEM, PKCS#8
@@ -26,16 +31,21 @@ type UnreadableError struct{ text string }
 
 func (e *UnreadableError) Error() string { return e.text }
 
-// Encode returns the connection in its stored form, which holds its secrets in the clear.
+// Encode returns the connection in its stored form, which holds its secrets in the clear. The certificate and private key are
+// left out where the connection has an IdentityID.
 func (c *Connection) Encode() ([]byte, error) {
-	return json.Marshal(&entry{
-		Version:    entryVersion,
+	e := entry{
+		Version:    inlineVersion,
 		Revision:   c.Revision,
 		Settings:   c.Settings,
 		SecretKey:  c.SecretKey.Reveal(),
 		PrivateKey: c.PrivateKey.Reveal(),
 		ProxyURL:   c.ProxyURL.Reveal(),
-	})
+	}
+	if c.IdentityID != "" {
+		e.Version, e.Identity, e.Certificate, e.PrivateKey = entryVersion, c.IdentityID, "", ""
+	}
+	return json.Marshal(&e)
 }
 
 // Decode reads what [Connection.Encode] or an earlier version of the plugin has written. Every error is an
@@ -54,6 +64,7 @@ func Decode(stored []byte) (*Connection, error) {
 	}
 	return &Connection{
 		Revision:   e.Revision,
+		IdentityID: e.Identity,
 		Settings:   e.Settings,
 		SecretKey:  secret.New(e.SecretKey),
 		PrivateKey: secret.New(e.PrivateKey),

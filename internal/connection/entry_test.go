@@ -91,9 +91,9 @@ func TestDecode_ReadsWhatVersion0_1_0Wrote(t *testing.T) {
 func TestDecode_RefusesNewerAndDamagedEntriesWithoutRepeatingThem(t *testing.T) {
 	t.Parallel()
 	for name, row := range map[string]struct{ stored, says string }{
-		"newer": {`{"version":2,"revision":"CANARY","auth_type":"access_key"}`,
-			"version 2 by a newer plugin"},
-		"newer, a duration in words": {`{"version":2,"revision":"CANARY","duration":"1h"}`, "run the newer plugin"},
+		"newer": {`{"version":3,"revision":"CANARY","auth_type":"access_key"}`,
+			"version 3 by a newer plugin"},
+		"newer, a duration in words": {`{"version":3,"revision":"CANARY","duration":"1h"}`, "run the newer plugin"},
 		"newer, nested":              {`{"version":7,"revision":{"id":"CANARY"},"region":["a"]}`, "version 7"},
 		"not JSON":                   {"CANARY{", "is damaged"},
 		"empty":                      {"", "is damaged"},
@@ -109,5 +109,24 @@ func TestDecode_RefusesNewerAndDamagedEntriesWithoutRepeatingThem(t *testing.T) 
 			strings.Contains(err.Error(), "CANARY") {
 			t.Errorf("%s: decoded %v, %v; want an UnreadableError with %q", name, got, err, row.says)
 		}
+	}
+}
+
+func TestEncode_LeavesTheIdentityToTheEntryThatItNames(t *testing.T) {
+	t.Parallel()
+	conn := fullConnection()
+	conn.IdentityID = "IDENTITY"
+	stored, err := conn.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := string(stored)
+	if !strings.Contains(text, `"version":2`) || !strings.Contains(text, `"identity":"IDENTITY"`) ||
+		strings.Contains(text, `"certificate"`) || strings.Contains(text, `"private_key"`) {
+		t.Errorf("encoded as %s", text)
+	}
+	back, err := Decode(stored)
+	if err != nil || back.IdentityID != "IDENTITY" || back.Certificate != "" || !back.PrivateKey.Empty() {
+		t.Errorf("decoded %+v, %v", back, err)
 	}
 }

@@ -151,7 +151,7 @@ func identityRows() []field.Field[Connection] {
 		{
 			Row: field.Row{Name: "certificate", Group: "Identity", BelongsTo: AuthRolesAnywhere, Limit: limitPEM,
 				Textarea: true,
-				Show:     field.Replaced, Instead: certificateRows(),
+				Show:     field.Replaced, Instead: CertificateRows(),
 				Description: "X.509 certificate in PEM, leaf first, then up to 5 intermediates. Required for " +
 					"auth_type roles_anywhere. A read shows what it says, not the PEM."},
 			Place:  func(c *Connection) any { return &c.Certificate },
@@ -162,7 +162,7 @@ func identityRows() []field.Field[Connection] {
 				Textarea: true,
 				Type:     field.Secret, Sensitive: true, Show: field.Never,
 				Description: "The certificate's private key in PEM: PKCS#8, PKCS#1 or SEC 1; RSA of 2048 bits or " +
-					"more, P-256, P-384 or P-521. Required for auth_type roles_anywhere; never returned."},
+					"more, P-256, P-384 or P-521, or ML-DSA with its seed. Never returned."},
 			Place: func(c *Connection) any { return &c.PrivateKey },
 		},
 		{

@@ -3,7 +3,6 @@ package connection
 import (
 	"crypto"
 	"crypto/x509"
-	"encoding/pem"
 	"errors"
 	"time"
 
@@ -15,7 +14,14 @@ import (
 
 // checkIdentity validates certificate and key and replaces both by their plain form: certificates without the text
 // that tools put around them, the key as unencrypted PKCS#8, which Vault's storage then encrypts.
+//
+// A connection without both has no identity yet.
 func checkIdentity(problems *problem.List, c *Connection, now time.Time) (warnings []string) {
+	if c.Certificate == "" && c.PrivateKey.Empty() {
+		c.Passphrase = secret.Text{}
+		return []string{"certificate: there is none yet, so no session can be obtained; make a key and its request with " +
+			"identity/NAME/csr, and write its certificate to identity/NAME/certificate"}
+	}
 	certificates := checkCertificate(problems, c)
 	for _, fault := range rolesanywhere.ValidityFaults(certificates, now) {
 		problems.Add("certificate", "%v", fault)
@@ -43,7 +49,7 @@ func checkCertificate(problems *problem.List, c *Connection) []*x509.Certificate
 		return nil
 	}
 	if c.Certificate == "" {
-		problems.Add("certificate", "is required for auth_type roles_anywhere; give the PEM, leaf first")
+		problems.Add("certificate", "is required where there is a private_key; give the PEM, leaf first, or leave out both and make the key in Vault")
 		return nil
 	}
 	certificates, err := rolesanywhere.ParseCertificates([]byte(c.Certificate))
@@ -62,7 +68,7 @@ func checkPrivateKey(problems *problem.List, c *Connection) crypto.Signer {
 		return nil
 	}
 	if c.PrivateKey.Empty() {
-		problems.Add("private_key", "is required for auth_type roles_anywhere; give the PEM of the certificate's key")
+		problems.Add("private_key", "is required where there is a certificate; give the PEM of the certificate's key")
 		return nil
 	}
 	key, err := rolesanywhere.ParsePrivateKey([]byte(c.PrivateKey.Reveal()), []byte(passphrase.Reveal()))
@@ -74,11 +80,11 @@ func checkPrivateKey(problems *problem.List, c *Connection) crypto.Signer {
 		problems.Add("private_key", "%v", err)
 		return nil
 	}
-	der, err := x509.MarshalPKCS8PrivateKey(key)
+	text, err := rolesanywhere.MarshalPrivateKey(key)
 	if err != nil {
 		problems.Add("private_key", "encoding it as PKCS#8 is not possible")
 		return nil
 	}
-	c.PrivateKey = secret.New(string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})))
+	c.PrivateKey = secret.New(string(text))
 	return key
 }

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/s3conn/vault-plugin-s3conn/internal/problem"
 	"github.com/s3conn/vault-plugin-s3conn/rolesanywhere/rolesanywheretest"
 	"github.com/youmark/pkcs8"
 )
@@ -23,12 +24,16 @@ func TestWrite_AcceptsEveryKeyThatTheServiceTakes(t *testing.T) {
 		rolesanywheretest.RSA2048: "RSA 2048", rolesanywheretest.RSA3072: "RSA 3072",
 		rolesanywheretest.P256: "ECDSA P-256",
 		rolesanywheretest.P384: "ECDSA P-384", rolesanywheretest.P521: "ECDSA P-521",
+		rolesanywheretest.MLDSA44: "ML-DSA-44", rolesanywheretest.MLDSA65: "ML-DSA-65", rolesanywheretest.MLDSA87: "ML-DSA-87",
 	} {
 		m := newDesk(t)
 		issued := issue(t, authority, rolesanywheretest.IssueOptions{KeyType: kind})
 		m.write("orders", identityFields(t, issued))
 		if got := m.show("orders")["certificate_key_type"]; got != shown {
 			t.Errorf("a key of type %s is shown as %v, want %s", kind, got, shown)
+		}
+		if strings.HasPrefix(shown, "ML-DSA") {
+			continue // it has no older form
 		}
 		older := issued.SEC1PEM
 		if strings.HasPrefix(shown, "RSA") {
@@ -205,5 +210,46 @@ func TestWrite_NamesFaultsOfCertificateAndKeyAtOnce(t *testing.T) {
 		}
 		assertRefused(t, text, "\n  - "+test.field+": ", test.says)
 		assertProblems(t, text, 3)
+	}
+}
+
+func TestValidate_IdentityIsBothOrNeither(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		without []string
+		says    string // empty: nothing is wrong
+	}{
+		"neither":        {[]string{"certificate", "private_key"}, ""},
+		"no certificate": {[]string{"certificate"}, "certificate: is required where there is a private_key"},
+		"no private key": {[]string{"private_key"}, "private_key: is required where there is a certificate"},
+	} {
+		data := rolesAnywhereFields(t)
+		for _, field := range test.without {
+			delete(data, field)
+		}
+		problems := &problem.List{}
+		conn := Merge(New(), data, problems)
+		warnings := conn.Validate(testTime, problems)
+		err := problems.Err("writing", "")
+		switch {
+		case test.says != "" && (err == nil || !strings.Contains(err.Error(), test.says)):
+			t.Errorf("%s: %v, want %q", name, err, test.says)
+		case test.says == "" && (err != nil || len(warnings) == 0 || !strings.Contains(strings.Join(warnings, " "), "identity/NAME/csr")):
+			t.Errorf("%s: %v, warnings %q", name, err, warnings)
+		}
+		if shown, _, err := conn.Show(testTime); test.says == "" && (err != nil || shown["certificate_subject"] != nil) {
+			t.Errorf("%s: shown as %v, %v", name, shown, err)
+		}
+	}
+}
+
+func TestCertificateEnd_OneThatRenewsItselfWarnsOnceItHasEnded(t *testing.T) {
+	t.Parallel()
+	end := CertificateEnd{NotAfter: testTime.Add(time.Hour), Renewed: true}
+	if warnings := end.Warnings(testTime); len(warnings) > 0 {
+		t.Errorf("before its end: %q", warnings)
+	}
+	if warnings := end.Warnings(testTime.Add(2 * time.Hour)); len(warnings) != 1 {
+		t.Errorf("after its end: %q", warnings)
 	}
 }
