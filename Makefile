@@ -51,8 +51,15 @@ unit: ## run the unit tests: no servers, nothing to build first
 acceptance: ## run the tests against real Vault and MinIO servers
 	@scripts/test acceptance
 
+.PHONY: check
+check: ## do everything that a commit has to pass: lint, audit, each fuzz target for 3 s, every test
+	@$(MAKE) lint
+	@$(MAKE) audit
+	@$(MAKE) fuzz FUZZTIME=3s
+	@$(MAKE) test
+
 .PHONY: lint
-lint: ## check formatting, go vet and staticcheck in every module
+lint: ## check formatting, go vet, staticcheck and the length of lines, functions and files
 	@scripts/lint
 
 .PHONY: audit
