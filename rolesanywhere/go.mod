@@ -7,4 +7,5 @@ require (
 	github.com/aws/aws-sdk-go-v2 v1.47.7
 	github.com/aws/smithy-go v1.28.8
 	golang.org/x/crypto v0.49.0
+	software.sslmate.com/src/go-pkcs12 v0.7.4
 )
