@@ -81,6 +81,7 @@ func newBackend(now func() time.Time, obtain obtainSession) *backend {
 			b.scopePaths(),
 			b.credsPaths(),
 			b.sdkPaths(),
+			b.presignPaths(),
 			b.testPaths(),
 		),
 		Secrets:    []*framework.Secret{b.sessionSecret()},

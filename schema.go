@@ -48,6 +48,8 @@ func schemaType(kind field.Type) framework.FieldType {
 	switch kind {
 	case field.Bool:
 		return framework.TypeBool
+	case field.Int:
+		return framework.TypeInt64
 	case field.Seconds:
 		return framework.TypeDurationSecond
 	case field.Strings:

@@ -23,6 +23,9 @@ const (
 	unsignedPayload = "UNSIGNED-PAYLOAD"
 )
 
+// ErrSessionEnding is what Presign returns when the credentials end within a second.
+var ErrSessionEnding = errors.New("presigning: the session ends within a second")
+
 // PresignInput is a request to presign. What is empty or nil is neither sent nor signed.
 type PresignInput struct {
 	Method      string // GET, HEAD, PUT or DELETE
@@ -59,7 +62,7 @@ func Presign(store S3, creds Credentials, in PresignInput, now, end time.Time) (
 		valid = min(valid, end.Sub(now).Truncate(time.Second))
 	}
 	if valid < time.Second {
-		return nil, errors.New("presigning: the session ends within a second")
+		return nil, ErrSessionEnding
 	}
 	address, err := store.bucketURL(in.Bucket, in.Key)
 	if err != nil {

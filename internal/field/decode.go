@@ -47,6 +47,8 @@ func (r *Row) Decode(raw any) (value any, fault string) {
 		value, fault = decodeBool(raw)
 	case Seconds:
 		value, fault = decodeSeconds(raw)
+	case Int:
+		value, fault = decodeInt(raw)
 	case Strings:
 		value, fault = r.decodeStrings(raw)
 	case Map:
@@ -125,6 +127,35 @@ func decodeSeconds(raw any) (value any, fault string) {
 		return nil, "has to be a positive number of seconds or a Go duration, such as 3600 or \"1h\""
 	}
 	return seconds, ""
+}
+
+func decodeInt(raw any) (value any, fault string) {
+	var text string
+	switch v := raw.(type) {
+	case nil:
+		return nil, ""
+	case string:
+		text = strings.TrimSpace(v)
+		if text == "" {
+			return nil, ""
+		}
+	case json.Number:
+		text = v.String()
+	case int:
+		return int64(v), ""
+	case int64:
+		return v, ""
+	case float64:
+		const exact = 1 << 53 // beyond it a float64 skips whole numbers
+		if v == math.Trunc(v) && math.Abs(v) <= exact {
+			return int64(v), ""
+		}
+	}
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err != nil {
+		return nil, "has to be a whole number"
+	}
+	return n, ""
 }
 
 // wholeSeconds accepts numbers and texts of numbers up to those of 32 bits, and Go durations.

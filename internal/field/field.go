@@ -13,6 +13,7 @@ const (
 	String  Type = iota // string, *string
 	Bool                // bool, *bool
 	Seconds             // int64, *int64: whole seconds, never negative
+	Int                 // int64, *int64: a whole number
 	Secret              // string, *secret.Text
 	Strings             // []string, *[]string
 	Map                 // map[string]string, *map[string]string

@@ -1,0 +1,154 @@
+package s3conn
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/hashicorp/vault/sdk/framework"
+	"github.com/hashicorp/vault/sdk/logical"
+
+	"github.com/s3conn/vault-plugin-s3conn/internal/awscall"
+	"github.com/s3conn/vault-plugin-s3conn/internal/connection"
+	"github.com/s3conn/vault-plugin-s3conn/internal/field"
+	"github.com/s3conn/vault-plugin-s3conn/internal/problem"
+)
+
+const (
+	presignPrefix = "presign/"
+
+	presignSynopsis    = "Presign a request for one S3 object."
+	presignDescription = `
+  vault write s3conn/presign/orders bucket=orders key=2026/11/report.csv
+  vault write s3conn/presign/orders method=PUT bucket=orders key=upload.bin expires=15m content_length=1048576
+
+Returns a URL with which whoever has it can make one kind of request for one object, without credentials of their own.
+It is valid for "expires" seconds, and never longer than the session that signed it. The request has to be made with
+"method", and with every header in "headers" as it stands there.
+
+S3 checks the permissions of the credentials when the URL is used, not when it is signed. Nothing is called here but
+what is needed to obtain a session.
+`
+
+	defaultPresign = 5 * time.Minute
+	limitPresigned = 2 << 10 // bytes of a field; S3's own limits are lower
+)
+
+func (b *backend) presignPaths() []*framework.Path {
+	return []*framework.Path{b.takes(presignRows(), &framework.Path{
+		Pattern:         presignPrefix + framework.GenericNameRegex("name"),
+		DisplayAttrs:    displayAttrs("presigned-url"),
+		HelpSynopsis:    presignSynopsis,
+		HelpDescription: presignDescription,
+		Fields:          map[string]*framework.FieldSchema{"name": connectionNameSchema()},
+		Operations: map[logical.Operation]framework.OperationHandler{
+			logical.UpdateOperation: &framework.PathOperation{
+				Callback:                  b.answer(b.presign),
+				Summary:                   presignSynopsis,
+				Responses:                 map[int][]framework.Response{http.StatusOK: {{Description: "The URL.", Fields: presignedSchema()}}},
+				ForwardPerformanceStandby: true,
+			},
+		},
+	})}
+}
+
+func presignRows() []field.Row {
+	return []field.Row{
+		{Name: "method", Default: http.MethodGet, Limit: limitPresigned,
+			Allowed:     []string{http.MethodGet, http.MethodHead, http.MethodPut, http.MethodDelete},
+			Description: "Method of the request: GET (the default), HEAD, PUT or DELETE."},
+		{Name: "bucket", Required: true, Limit: limitPresigned, Description: "Name of the bucket."},
+		{Name: "key", Required: true, Verbatim: true, Limit: limitPresigned,
+			Description: "Key of the object, as it is: not encoded, without a slash before it."},
+		{Name: "expires", Type: field.Seconds, Default: int64(defaultPresign / time.Second),
+			Description: "How long the URL is valid, in seconds: from 1 to 604800 (7 days). The default is 300."},
+		{Name: "version_id", Limit: limitPresigned, Description: "Version of the object. For GET, HEAD and DELETE."},
+		{Name: "content_type", Limit: limitPresigned,
+			Description: "Content-Type: of the response to GET and HEAD, and to send with PUT."},
+		{Name: "content_disposition", Limit: limitPresigned,
+			Description: "Content-Disposition: of the response to GET and HEAD, and to send with PUT."},
+		{Name: "checksum_sha256", Limit: limitPresigned,
+			Description: "SHA-256 digest of the content in base64. S3 refuses any other content. For PUT."},
+		{Name: "content_length", Type: field.Int,
+			Description: "Length of the content in bytes. S3 refuses any other length. For PUT."},
+	}
+}
+
+func presignedSchema() map[string]*framework.FieldSchema {
+	return map[string]*framework.FieldSchema{
+		"url": {Type: framework.TypeString, Required: true, Description: "The URL. Whoever has it can make the request.",
+			DisplayAttrs: &framework.DisplayAttributes{Sensitive: true}},
+		"method":        {Type: framework.TypeString, Required: true, Description: "Method to make the request with."},
+		"headers":       {Type: framework.TypeKVPairs, Required: true, Description: "Headers to send with the request, by name."},
+		"expiration":    {Type: framework.TypeString, Required: true, Description: "When the URL ends, RFC 3339, UTC."},
+		"valid_seconds": {Type: framework.TypeInt64, Required: true, Description: "Whole seconds from the signature to expiration."},
+	}
+}
+
+func (b *backend) presign(ctx context.Context, req *logical.Request, data *framework.FieldData) (*logical.Response, error) {
+	name := data.Get("name").(string)
+	p := requestProblems(ctx)
+	field.RefuseUnknown(p, req.Data, append(field.Names(presignRows()), "name"))
+	in := presignInput(req.Data)
+	in.Check(func(field, text string) {
+		if !p.Has(field) {
+			p.Add(field, "%s", text)
+		}
+	})
+	if err := p.Err("presigning a request with connection "+problem.Quote(name), "nothing was signed"); err != nil {
+		return nil, err
+	}
+	live, creds, err := b.credentialsFor(ctx, req.Storage, name, max(minRemaining, in.Expires))
+	if err != nil {
+		return nil, err
+	}
+	return b.presigned(live.conn, &creds, in)
+}
+
+// presignInput reads the decoded fields.
+func presignInput(data map[string]any) awscall.PresignInput {
+	values := map[string]any{}
+	for _, row := range presignRows() {
+		values[row.Name] = row.Default
+		if given := data[row.Name]; given != nil {
+			values[row.Name] = given
+		}
+	}
+	text := func(name string) string { value, _ := values[name].(string); return value }
+	seconds, _ := values["expires"].(int64)
+	in := awscall.PresignInput{
+		Method: text("method"), Bucket: text("bucket"), Key: text("key"), Expires: time.Duration(seconds) * time.Second,
+		VersionID: text("version_id"), ContentType: text("content_type"), ContentDisposition: text("content_disposition"),
+		ChecksumSHA256: text("checksum_sha256"),
+	}
+	if length, given := values["content_length"].(int64); given {
+		in.ContentLength = &length
+	}
+	return in
+}
+
+// presigned signs, and makes the response.
+func (b *backend) presigned(conn *connection.Connection, creds *credentials, in awscall.PresignInput) (*logical.Response, error) {
+	store := awscall.S3{Endpoint: conn.S3Endpoint, Region: conn.SigningRegion(), PathStyle: conn.S3PathStyle}
+	signed, err := awscall.Presign(store, creds.forCalls(), in, b.now(), creds.expiration)
+	switch {
+	case errors.Is(err, awscall.ErrSessionEnding):
+		return nil, &unsettledError{err.Error() + "; try again"}
+	case err != nil:
+		return nil, err
+	}
+	resp := &logical.Response{Data: map[string]any{
+		"url":           signed.URL.Reveal(),
+		"method":        signed.Method,
+		"headers":       signed.Headers,
+		"expiration":    signed.End.UTC().Format(time.RFC3339),
+		"valid_seconds": int64(signed.Valid / time.Second),
+	}}
+	if signed.Valid < in.Expires {
+		resp.AddWarning(fmt.Sprintf("expires: the URL is valid for %d seconds and not for %d, because the session that signed it ends then",
+			int64(signed.Valid/time.Second), int64(in.Expires/time.Second)))
+	}
+	return resp, nil
+}
