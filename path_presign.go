@@ -45,9 +45,11 @@ func (b *backend) presignPaths() []*framework.Path {
 		Fields:          map[string]*framework.FieldSchema{"name": connectionNameSchema()},
 		Operations: map[logical.Operation]framework.OperationHandler{
 			logical.UpdateOperation: &framework.PathOperation{
-				Callback:                  b.answer(b.presign),
-				Summary:                   presignSynopsis,
-				Responses:                 map[int][]framework.Response{http.StatusOK: {{Description: "The URL.", Fields: presignedSchema()}}},
+				Callback: b.answer(b.presign),
+				Summary:  presignSynopsis,
+				Responses: map[int][]framework.Response{
+					http.StatusOK: {{Description: "The URL.", Fields: presignedSchema()}},
+				},
 				ForwardPerformanceStandby: true,
 			},
 		},
@@ -78,16 +80,32 @@ func presignRows() []field.Row {
 
 func presignedSchema() map[string]*framework.FieldSchema {
 	return map[string]*framework.FieldSchema{
-		"url": {Type: framework.TypeString, Required: true, Description: "The URL. Whoever has it can make the request.",
-			DisplayAttrs: &framework.DisplayAttributes{Sensitive: true}},
-		"method":        {Type: framework.TypeString, Required: true, Description: "Method to make the request with."},
-		"headers":       {Type: framework.TypeKVPairs, Required: true, Description: "Headers to send with the request, by name."},
-		"expiration":    {Type: framework.TypeString, Required: true, Description: "When the URL ends, RFC 3339, UTC."},
-		"valid_seconds": {Type: framework.TypeInt64, Required: true, Description: "Whole seconds from the signature to expiration."},
+		"url": {
+			Type:         framework.TypeString,
+			Required:     true,
+			Description:  "The URL. Whoever has it can make the request.",
+			DisplayAttrs: &framework.DisplayAttributes{Sensitive: true},
+		},
+		"method": {Type: framework.TypeString, Required: true, Description: "Method to make the request with."},
+		"headers": {
+			Type:        framework.TypeKVPairs,
+			Required:    true,
+			Description: "Headers to send with the request, by name.",
+		},
+		"expiration": {Type: framework.TypeString, Required: true, Description: "When the URL ends, RFC 3339, UTC."},
+		"valid_seconds": {
+			Type:        framework.TypeInt64,
+			Required:    true,
+			Description: "Whole seconds from the signature to expiration.",
+		},
 	}
 }
 
-func (b *backend) presign(ctx context.Context, req *logical.Request, data *framework.FieldData) (*logical.Response, error) {
+func (b *backend) presign(
+	ctx context.Context,
+	req *logical.Request,
+	data *framework.FieldData,
+) (*logical.Response, error) {
 	name := data.Get("name").(string)
 	p := requestProblems(ctx)
 	field.RefuseUnknown(p, req.Data, append(field.Names(presignRows()), "name"))
@@ -120,7 +138,9 @@ func presignInput(data map[string]any) awscall.PresignInput {
 	seconds, _ := values["expires"].(int64)
 	in := awscall.PresignInput{
 		Method: text("method"), Bucket: text("bucket"), Key: text("key"), Expires: time.Duration(seconds) * time.Second,
-		VersionID: text("version_id"), ContentType: text("content_type"), ContentDisposition: text("content_disposition"),
+		VersionID: text(
+			"version_id",
+		), ContentType: text("content_type"), ContentDisposition: text("content_disposition"),
 		ChecksumSHA256: text("checksum_sha256"),
 	}
 	if length, given := values["content_length"].(int64); given {
@@ -130,7 +150,11 @@ func presignInput(data map[string]any) awscall.PresignInput {
 }
 
 // presigned signs, and makes the response.
-func (b *backend) presigned(conn *connection.Connection, creds *credentials, in awscall.PresignInput) (*logical.Response, error) {
+func (b *backend) presigned(
+	conn *connection.Connection,
+	creds *credentials,
+	in awscall.PresignInput,
+) (*logical.Response, error) {
 	store := awscall.S3{Endpoint: conn.S3Endpoint, Region: conn.SigningRegion(), PathStyle: conn.S3PathStyle}
 	signed, err := awscall.Presign(store, creds.forCalls(), in, b.now(), creds.expiration)
 	switch {
@@ -147,8 +171,13 @@ func (b *backend) presigned(conn *connection.Connection, creds *credentials, in 
 		"valid_seconds": int64(signed.Valid / time.Second),
 	}}
 	if signed.Valid < in.Expires {
-		resp.AddWarning(fmt.Sprintf("expires: the URL is valid for %d seconds and not for %d, because the session that signed it ends then",
-			int64(signed.Valid/time.Second), int64(in.Expires/time.Second)))
+		resp.AddWarning(
+			fmt.Sprintf(
+				"expires: the URL is valid for %d seconds and not for %d, because the session that signed it ends then",
+				int64(signed.Valid/time.Second),
+				int64(in.Expires/time.Second),
+			),
+		)
 	}
 	return resp, nil
 }

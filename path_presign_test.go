@@ -34,12 +34,16 @@ func TestPresign_AccessKeysSignForAsLongAsAsked(t *testing.T) {
 	m.write("reports", accessKeyFields(with("region", "eu-west-1")))
 	resp := m.must(logical.UpdateOperation, "presign/reports", presignFields())
 	u, query := parsedURL(t, resp)
-	if u.Scheme+"://"+u.Host+u.Path != "https://orders.s3.eu-west-1.amazonaws.com/2026/report.csv" || query.Get("X-Amz-Expires") != "300" ||
-		!strings.HasPrefix(query.Get("X-Amz-Credential"), "AKIAEXAMPLE/20261123/eu-west-1/s3/") || query.Has("X-Amz-Security-Token") {
+	if u.Scheme+"://"+u.Host+u.Path != "https://orders.s3.eu-west-1.amazonaws.com/2026/report.csv" ||
+		query.Get("X-Amz-Expires") != "300" ||
+		!strings.HasPrefix(query.Get("X-Amz-Credential"), "AKIAEXAMPLE/20261123/eu-west-1/s3/") ||
+		query.Has("X-Amz-Security-Token") {
 		t.Errorf("the URL is %s", u)
 	}
 	if resp.Data["method"] != http.MethodGet || resp.Data["valid_seconds"] != int64(300) || len(resp.Warnings) > 0 ||
-		resp.Data["expiration"] != testTime.Add(5*time.Minute).Format(time.RFC3339) || len(resp.Data["headers"].(map[string]string)) > 0 {
+		resp.Data["expiration"] != testTime.Add(5*time.Minute).
+			Format(time.RFC3339) ||
+		len(resp.Data["headers"].(map[string]string)) > 0 {
 		t.Errorf("the response is %v with the warnings %v", resp.Data, resp.Warnings)
 	}
 	week := m.must(logical.UpdateOperation, "presign/reports", presignFields(with("expires", "168h")))
@@ -56,9 +60,13 @@ func TestPresign_ObeysTheConnectionsStore(t *testing.T) {
 		"https://store.example:443/base": "https://store.example/base/orders/a%20b",
 		"http://127.0.0.1:9000":          "http://127.0.0.1:9000/orders/a%20b",
 	} {
-		m.write("store", accessKeyFields(with("s3_endpoint", endpoint), with("s3_path_style", true), with("s3_region", "garage")))
+		m.write(
+			"store",
+			accessKeyFields(with("s3_endpoint", endpoint), with("s3_path_style", true), with("s3_region", "garage")),
+		)
 		u, query := parsedURL(t, m.must(logical.UpdateOperation, "presign/store", presignFields(with("key", "a b"))))
-		if got, _, _ := strings.Cut(u.String(), "?"); got != want || !strings.Contains(query.Get("X-Amz-Credential"), "/garage/") {
+		if got, _, _ := strings.Cut(u.String(), "?"); got != want ||
+			!strings.Contains(query.Get("X-Amz-Credential"), "/garage/") {
 			t.Errorf("%s: the URL is %s, want %s", endpoint, got, want)
 		}
 	}
@@ -83,13 +91,24 @@ func TestPresign_UploadReturnsTheHeadersToSend(t *testing.T) {
 	m := newMount(t)
 	m.write("reports", accessKeyFields())
 	checksum := "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="
-	resp := m.must(logical.UpdateOperation, "presign/reports", presignFields(with("method", "PUT"), with("content_length", json.Number("5368709120")),
-		with("content_type", "text/csv"), with("content_disposition", "inline"), with("checksum_sha256", checksum)))
-	want := map[string]string{"Content-Length": "5368709120", "Content-Type": "text/csv", "Content-Disposition": "inline", "X-Amz-Checksum-Sha256": checksum}
+	resp := m.must(
+		logical.UpdateOperation,
+		"presign/reports",
+		presignFields(with("method", "PUT"), with("content_length", json.Number("5368709120")),
+			with("content_type", "text/csv"), with("content_disposition", "inline"), with("checksum_sha256", checksum)),
+	)
+	want := map[string]string{
+		"Content-Length":        "5368709120",
+		"Content-Type":          "text/csv",
+		"Content-Disposition":   "inline",
+		"X-Amz-Checksum-Sha256": checksum,
+	}
 	if got := resp.Data["headers"].(map[string]string); !maps.Equal(got, want) {
 		t.Errorf("the headers are %v, want %v", got, want)
 	}
-	if _, query := parsedURL(t, resp); query.Get("X-Amz-SignedHeaders") != "content-disposition;content-length;content-type;host;x-amz-checksum-sha256" {
+	if _, query := parsedURL(t, resp); query.Get(
+		"X-Amz-SignedHeaders",
+	) != "content-disposition;content-length;content-type;host;x-amz-checksum-sha256" {
 		t.Errorf("the signed headers are %s", query.Get("X-Amz-SignedHeaders"))
 	}
 }
@@ -100,7 +119,9 @@ func TestPresign_EndsWithTheSessionAndSaysSo(t *testing.T) {
 		resp := m.must(logical.UpdateOperation, "presign/orders-0", presignFields(with("expires", 7200)))
 		_, query := parsedURL(t, resp)
 		if resp.Data["valid_seconds"] != int64(3600) || query.Get("X-Amz-Expires") != "3600" ||
-			resp.Data["expiration"] != testTime.Add(time.Hour).Format(time.RFC3339) || !strings.HasPrefix(query.Get("X-Amz-Security-Token"), "token-1-") {
+			resp.Data["expiration"] != testTime.Add(time.Hour).
+				Format(time.RFC3339) ||
+			!strings.HasPrefix(query.Get("X-Amz-Security-Token"), "token-1-") {
 			t.Errorf("the response is %v", resp.Data)
 		}
 		if len(resp.Warnings) != 1 || !strings.Contains(resp.Warnings[0], "valid for 3600 seconds and not for 7200") {
@@ -143,14 +164,19 @@ func TestPresign_MistakesNameTheirFieldAndNothingIsSigned(t *testing.T) {
 			"a connection field": {with("secret_key", "CANARY"), "there is no such field"},
 		} {
 			text := m.refused(logical.UpdateOperation, "presign/orders-0", presignFields(tt.change))
-			if !strings.Contains(text, tt.says) || !strings.HasSuffix(text, "nothing was signed") || strings.Contains(text, "CANARY") {
+			if !strings.Contains(text, tt.says) || !strings.HasSuffix(text, "nothing was signed") ||
+				strings.Contains(text, "CANARY") {
 				t.Errorf("%s: %s", name, text)
 			}
 		}
 		if aws.count() != 0 {
 			t.Errorf("%d sessions were obtained", aws.count())
 		}
-		text := m.refused(logical.UpdateOperation, "presign/orders-0", map[string]any{"content_length": -1, "expires": 0})
+		text := m.refused(
+			logical.UpdateOperation,
+			"presign/orders-0",
+			map[string]any{"content_length": -1, "expires": 0},
+		)
 		for _, field := range []string{"bucket", "key", "expires", "content_length"} {
 			if !strings.Contains(text, "- "+field+": ") {
 				t.Errorf("%s is not in %s", field, text)
@@ -161,7 +187,10 @@ func TestPresign_MistakesNameTheirFieldAndNothingIsSigned(t *testing.T) {
 
 func TestPresign_FailuresKeepTheirStatus(t *testing.T) {
 	sessionTest(t, func(t *testing.T, m *mount, aws *service) {
-		if text := m.refused(logical.UpdateOperation, "presign/nothing", presignFields()); !strings.Contains(text, `there is no connection "nothing"`) {
+		if text := m.refused(logical.UpdateOperation, "presign/nothing", presignFields()); !strings.Contains(
+			text,
+			`there is no connection "nothing"`,
+		) {
 			t.Errorf("the error is %q", text)
 		}
 		m.writeConnections(1)
@@ -179,14 +208,18 @@ func TestPresign_CancelledAndWithoutStorageItReturnsAnError(t *testing.T) {
 	m.write("reports", accessKeyFields())
 	m.start()
 	m.storage.breakOn(errStorage, "get")
-	if _, err := m.do(t.Context(), logical.UpdateOperation, "presign/reports", presignFields()); !errors.Is(err, errStorage) {
+	if _, err := m.do(t.Context(), logical.UpdateOperation, "presign/reports", presignFields()); !errors.Is(
+		err,
+		errStorage,
+	) {
 		t.Errorf("without storage the error is %v", err)
 	}
 	m.storage.breakOn(nil)
 	m.write("orders", rolesAnywhereFields(t, with("rolesanywhere_endpoint", "http://127.0.0.1:9")))
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if resp, err := m.do(ctx, logical.UpdateOperation, "presign/orders", presignFields()); err == nil && !resp.IsError() {
+	if resp, err := m.do(ctx, logical.UpdateOperation, "presign/orders", presignFields()); err == nil &&
+		!resp.IsError() {
 		t.Errorf("a cancelled request is answered with %v", resp)
 	}
 }

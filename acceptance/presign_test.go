@@ -6,11 +6,8 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
-	"io"
 	"net/http"
 	"net/url"
-	"os/exec"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -21,104 +18,6 @@ import (
 	"github.com/s3conn/vault-plugin-s3conn/rolesanywhere/rolesanywheretest"
 )
 
-// urlClient makes a request that was presigned, and knows nothing of S3.
-type urlClient struct {
-	name string
-	do   func(t *testing.T, method, address string, headers map[string]any, body []byte) (status int, received []byte)
-}
-
-// urlClients returns Go's client, curl, and node's fetch, which treats URLs as browsers do.
-func urlClients(t *testing.T) []urlClient {
-	t.Helper()
-	clients := []urlClient{{"Go", doWithGo}}
-	for _, one := range []struct {
-		program string
-		do      func(t *testing.T, method, address string, headers map[string]any, body []byte) (int, []byte)
-	}{{"curl", doWithCurl}, {"node", doWithFetch}} {
-		if _, err := exec.LookPath(one.program); err != nil {
-			t.Logf("!!! no %s on this machine: presigned URLs are NOT tried with it !!!", one.program)
-			continue
-		}
-		clients = append(clients, urlClient{one.program, one.do})
-	}
-	return clients
-}
-
-func doWithGo(t *testing.T, method, address string, headers map[string]any, body []byte) (int, []byte) {
-	t.Helper()
-	request, err := http.NewRequestWithContext(t.Context(), method, address, bytes.NewReader(body))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, value := range headers {
-		if name != "Content-Length" { // Go's client sets it from the body
-			request.Header.Set(name, value.(string))
-		}
-	}
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer response.Body.Close()
-	received, err := io.ReadAll(response.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return response.StatusCode, received
-}
-
-func doWithCurl(t *testing.T, method, address string, headers map[string]any, body []byte) (int, []byte) {
-	t.Helper()
-	args := []string{"--silent", "--show-error", "--globoff", "--write-out", "\n%{http_code}"}
-	if method == http.MethodHead {
-		args = append(args, "--head")
-	} else {
-		args = append(args, "--request", method)
-	}
-	if method == http.MethodPut {
-		args = append(args, "--data-binary", "@-", "--header", "Content-Type:") // no type of curl's own
-	}
-	for name, value := range headers {
-		args = append(args, "--header", name+": "+value.(string))
-	}
-	command := exec.CommandContext(t.Context(), "curl", append(args, address)...)
-	command.Stdin = bytes.NewReader(body)
-	return lastLineIsStatus(t, command)
-}
-
-const fetchScript = `
-const [method, address, headers] = [process.argv[1], process.argv[2], JSON.parse(process.argv[3])];
-const chunks = [];
-for await (const chunk of process.stdin) chunks.push(chunk);
-delete headers["Content-Length"]; // browsers set it from the body
-const response = await fetch(address, {method, headers, body: method === "PUT" ? Buffer.concat(chunks) : undefined});
-process.stdout.write(Buffer.from(await response.arrayBuffer()));
-process.stdout.write("\n" + response.status);
-`
-
-func doWithFetch(t *testing.T, method, address string, headers map[string]any, body []byte) (int, []byte) {
-	t.Helper()
-	command := exec.CommandContext(t.Context(), "node", "--input-type=module", "--eval", fetchScript, method, address, jsonText(t, headers))
-	command.Stdin = bytes.NewReader(body)
-	return lastLineIsStatus(t, command)
-}
-
-func lastLineIsStatus(t *testing.T, command *exec.Cmd) (int, []byte) {
-	t.Helper()
-	var errors bytes.Buffer
-	command.Stderr = &errors
-	output, err := command.Output()
-	if err != nil {
-		t.Fatalf("%s: %v: %s", command.Path, err, errors.String())
-	}
-	end := bytes.LastIndexByte(output, '\n')
-	status, err := strconv.Atoi(string(output[end+1:]))
-	if err != nil {
-		t.Fatalf("%s printed %q", command.Path, output)
-	}
-	return status, output[:end]
-}
-
 func (s *stack) presign(path string, fields map[string]any) *api.Secret {
 	s.t.Helper()
 	fields["bucket"] = bucketName
@@ -128,16 +27,37 @@ func (s *stack) presign(path string, fields map[string]any) *api.Secret {
 // use makes the request that was presigned.
 func (c urlClient) use(t *testing.T, signed *api.Secret, body []byte) (int, []byte) {
 	t.Helper()
-	return c.do(t, signed.Data["method"].(string), signed.Data["url"].(string), signed.Data["headers"].(map[string]any), body)
+	return c.do(
+		t,
+		signed.Data["method"].(string),
+		signed.Data["url"].(string),
+		signed.Data["headers"].(map[string]any),
+		body,
+	)
 }
 
 func TestPresign_PlainHTTPClientsReadWriteAndDeleteOddKeys(t *testing.T) {
 	t.Parallel()
 	s := newSessionStack(t, harness.VaultOptions{InMemory: true}, rolesanywheretest.Options{})
 	root := s.minio.RootCredentials()
-	s.write("config/reports", s.s3Fields(map[string]any{"access_key": root.AccessKeyID, "secret_key": root.SecretAccessKey}))
+	s.write(
+		"config/reports",
+		s.s3Fields(map[string]any{"access_key": root.AccessKeyID, "secret_key": root.SecretAccessKey}),
+	)
 	s.write("config/orders", s.fields(nil))
-	keys := []string{"plain.txt", "a/b/c", "a b+c", "100%25 off?.txt", "quote'\"()*&=;:@$,!~#[]{}|^`<>.bin", "ü€😀", "...", ".hidden", "a/.../b", "%2e%2e/a", " a "}
+	keys := []string{
+		"plain.txt",
+		"a/b/c",
+		"a b+c",
+		"100%25 off?.txt",
+		"quote'\"()*&=;:@$,!~#[]{}|^`<>.bin",
+		"ü€😀",
+		"...",
+		".hidden",
+		"a/.../b",
+		"%2e%2e/a",
+		" a ",
+	}
 	for _, connection := range []string{"reports", "orders"} {
 		for _, client := range urlClients(t) {
 			t.Run(connection+"/"+client.name, func(t *testing.T) {
@@ -148,7 +68,8 @@ func TestPresign_PlainHTTPClientsReadWriteAndDeleteOddKeys(t *testing.T) {
 					if status, body := client.use(t, s.presign(connection, map[string]any{"method": "PUT", "key": key}), content); status != http.StatusOK {
 						t.Fatalf("PUT of %q is answered with %d: %s", key, status, body)
 					}
-					if status, body := client.use(t, s.presign(connection, map[string]any{"key": key}), nil); status != http.StatusOK || !bytes.Equal(body, content) {
+					if status, body := client.use(t, s.presign(connection, map[string]any{"key": key}), nil); status != http.StatusOK ||
+						!bytes.Equal(body, content) {
 						t.Errorf("GET of %q is answered with %d: %s", key, status, body)
 					}
 					if status, _ := client.use(t, s.presign(connection, map[string]any{"method": "HEAD", "key": key}), nil); status != http.StatusOK {
@@ -170,11 +91,23 @@ func TestPresign_StoreRefusesWhatWasNotSigned(t *testing.T) {
 	t.Parallel()
 	s := newStack(t, harness.VaultOptions{InMemory: true})
 	root := s.minio.RootCredentials()
-	s.write("config/reports", s.s3Fields(map[string]any{"access_key": root.AccessKeyID, "secret_key": root.SecretAccessKey}))
+	s.write(
+		"config/reports",
+		s.s3Fields(map[string]any{"access_key": root.AccessKeyID, "secret_key": root.SecretAccessKey}),
+	)
 	content := []byte("twelve bytes")
 	digest := sha256.Sum256(content)
 	checksum := base64.StdEncoding.EncodeToString(digest[:])
-	upload := s.presign("reports", map[string]any{"method": "PUT", "key": "upload", "content_type": "text/csv", "content_length": len(content), "checksum_sha256": checksum})
+	upload := s.presign(
+		"reports",
+		map[string]any{
+			"method":          "PUT",
+			"key":             "upload",
+			"content_type":    "text/csv",
+			"content_length":  len(content),
+			"checksum_sha256": checksum,
+		},
+	)
 	address, headers := upload.Data["url"].(string), upload.Data["headers"].(map[string]any)
 	with := func(name, value string) map[string]any {
 		changed := map[string]any{}
@@ -218,15 +151,26 @@ func TestPresign_ResponseHasTheHeadersThatWereAskedFor(t *testing.T) {
 	t.Parallel()
 	s := newStack(t, harness.VaultOptions{InMemory: true})
 	root := s.minio.RootCredentials()
-	s.write("config/reports", s.s3Fields(map[string]any{"access_key": root.AccessKeyID, "secret_key": root.SecretAccessKey}))
+	s.write(
+		"config/reports",
+		s.s3Fields(map[string]any{"access_key": root.AccessKeyID, "secret_key": root.SecretAccessKey}),
+	)
 	urlClients(t)[0].use(t, s.presign("reports", map[string]any{"method": "PUT", "key": "report"}), []byte("a,b"))
-	signed := s.presign("reports", map[string]any{"key": "report", "content_type": "text/csv; charset=utf-8", "content_disposition": `attachment; filename="a b.csv"`})
+	signed := s.presign(
+		"reports",
+		map[string]any{
+			"key":                 "report",
+			"content_type":        "text/csv; charset=utf-8",
+			"content_disposition": `attachment; filename="a b.csv"`,
+		},
+	)
 	response, err := http.Get(signed.Data["url"].(string))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer response.Body.Close()
-	if response.Header.Get("Content-Type") != "text/csv; charset=utf-8" || response.Header.Get("Content-Disposition") != `attachment; filename="a b.csv"` {
+	if response.Header.Get("Content-Type") != "text/csv; charset=utf-8" ||
+		response.Header.Get("Content-Disposition") != `attachment; filename="a b.csv"` {
 		t.Errorf("the headers are %v", response.Header)
 	}
 }
@@ -235,7 +179,10 @@ func TestPresign_URLEndsWithItsTime(t *testing.T) {
 	t.Parallel()
 	s := newStack(t, harness.VaultOptions{InMemory: true})
 	root := s.minio.RootCredentials()
-	s.write("config/reports", s.s3Fields(map[string]any{"access_key": root.AccessKeyID, "secret_key": root.SecretAccessKey}))
+	s.write(
+		"config/reports",
+		s.s3Fields(map[string]any{"access_key": root.AccessKeyID, "secret_key": root.SecretAccessKey}),
+	)
 	urlClients(t)[0].use(t, s.presign("reports", map[string]any{"method": "PUT", "key": "report"}), []byte("a"))
 	signed := s.presign("reports", map[string]any{"key": "report", "expires": "2s"})
 	end, err := time.Parse(time.RFC3339, signed.Data["expiration"].(string))
@@ -249,7 +196,8 @@ func TestPresign_URLEndsWithItsTime(t *testing.T) {
 	case <-t.Context().Done():
 		t.Fatal(t.Context().Err())
 	}
-	if status, body := urlClients(t)[0].use(t, signed, nil); status != http.StatusForbidden || !bytes.Contains(body, []byte("expired")) {
+	if status, body := urlClients(t)[0].use(t, signed, nil); status != http.StatusForbidden ||
+		!bytes.Contains(body, []byte("expired")) {
 		t.Errorf("after its end the URL is answered with %d: %s", status, body)
 	}
 }

@@ -1,9 +1,9 @@
-// Package awscall makes the few calls to S3, STS and IAM that the plugin needs, each signed with AWS's Signature Version 4,
-// and presigns URLs. The SDK's service clients would add over 3 MiB to the plugin for the same.
+// Package awscall makes the few calls to S3, STS and IAM that the plugin needs, each signed with AWS's Signature
+// Version 4, and presigns URLs. The SDK's service clients would add over 3 MiB to the plugin for the same.
 //
-// A call is made once and never retried. It has [Timeout] for itself, follows no redirect and reads a bounded part of the
-// response. An error is a [*Refusal] where the service has responded, a [*MalformedResponse] where the response is not
-// the operation's, and otherwise what the HTTP client returned. No error quotes a response's body or a credential.
+// A call is made once and never retried. It has [Timeout] for itself, follows no redirect and reads a bounded part of
+// the response. An error is a [*Refusal] where the service has responded, a [*MalformedResponse] where the response is
+// not the operation's, and otherwise what the HTTP client returned. No error quotes a response's body or a credential.
 package awscall
 
 import (
@@ -122,9 +122,9 @@ func (c *Client) sign(ctx context.Context, what call, creds Credentials) (*http.
 	return request, nil
 }
 
-// parseEndpoint accepts what network.CheckEndpoint has accepted. A port that is the scheme's own is left out, because some
-// HTTP clients send it in the Host header, which is signed, and some do not. The error does not quote the endpoint, which may hold a
-// password where somebody has skipped that check.
+// parseEndpoint accepts what network.CheckEndpoint has accepted. A port that is the scheme's own is left out, because
+// some HTTP clients send it in the Host header, which is signed, and some do not. The error does not quote the
+// endpoint, which may hold a password where somebody has skipped that check.
 func parseEndpoint(endpoint string) (*url.URL, error) {
 	u, err := url.Parse(endpoint)
 	if err != nil || u.Host == "" || (u.Scheme != "https" && u.Scheme != "http") || u.User != nil {

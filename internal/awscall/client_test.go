@@ -26,10 +26,13 @@ func TestCall_FollowsNoRedirect(t *testing.T) {
 func TestCall_EndsAtItsTimeout(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		client := &Client{Now: time.Now, HTTP: &http.Client{Transport: transport(func(r *http.Request) (*http.Response, error) {
-			<-r.Context().Done()
-			return nil, r.Context().Err()
-		})}}
+		client := &Client{
+			Now: time.Now,
+			HTTP: &http.Client{Transport: transport(func(r *http.Request) (*http.Response, error) {
+				<-r.Context().Done()
+				return nil, r.Context().Err()
+			})},
+		}
 		start := time.Now()
 		_, err := client.GetCallerIdentity(t.Context(), STS{Region: "eu-west-1"}, testCredentials())
 		if !errors.Is(err, context.DeadlineExceeded) || time.Since(start) != Timeout {
@@ -54,9 +57,12 @@ func (e endless) Read(p []byte) (int, error) {
 func TestCall_EndsAtItsTimeoutInTheMiddleOfABody(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		client := &Client{Now: time.Now, HTTP: &http.Client{Transport: transport(func(r *http.Request) (*http.Response, error) {
-			return &http.Response{StatusCode: 200, Body: io.NopCloser(endless{r.Context()}), Request: r}, nil
-		})}}
+		client := &Client{
+			Now: time.Now,
+			HTTP: &http.Client{Transport: transport(func(r *http.Request) (*http.Response, error) {
+				return &http.Response{StatusCode: 200, Body: io.NopCloser(endless{r.Context()}), Request: r}, nil
+			})},
+		}
 		start := time.Now()
 		_, err := client.ListBuckets(t.Context(), S3{Region: "eu-west-1"}, testCredentials())
 		if !errors.Is(err, context.DeadlineExceeded) || time.Since(start) != Timeout {
@@ -84,9 +90,18 @@ func TestCall_ErrorsQuoteNeitherResponseNorCredentials(t *testing.T) {
 		page := "<html><body>BODY-CANARY</body></html>"
 		service := newService(t, status, page)
 		client := testClient()
-		_, assume := client.AssumeRole(t.Context(), STS{Endpoint: service.url, Region: "eu-west-1"}, testCredentials(), AssumeRoleInput{})
+		_, assume := client.AssumeRole(
+			t.Context(),
+			STS{Endpoint: service.url, Region: "eu-west-1"},
+			testCredentials(),
+			AssumeRoleInput{},
+		)
 		_, list := client.ListBuckets(t.Context(), S3{Endpoint: service.url, Region: "eu-west-1"}, testCredentials())
-		_, create := client.CreateAccessKey(t.Context(), IAM{Endpoint: service.url, Region: "eu-west-1"}, testCredentials())
+		_, create := client.CreateAccessKey(
+			t.Context(),
+			IAM{Endpoint: service.url, Region: "eu-west-1"},
+			testCredentials(),
+		)
 		for _, err := range []error{assume, list, create} {
 			if err == nil || strings.Contains(err.Error(), "CANARY") {
 				t.Errorf("HTTP %d became %v", status, err)
@@ -115,7 +130,12 @@ func TestEndpoints_FollowThePartition(t *testing.T) {
 			"https://iam.eusc-de-east-1.amazonaws.eu", "eusc-de-east-1"},
 	} {
 		iam := IAM{Region: tt.region}
-		got := []string{S3{Region: tt.region}.endpoint(), STS{Region: tt.region}.endpoint(), iam.endpoint(), iam.signingRegion()}
+		got := []string{
+			S3{Region: tt.region}.endpoint(),
+			STS{Region: tt.region}.endpoint(),
+			iam.endpoint(),
+			iam.signingRegion(),
+		}
 		for i, want := range []string{tt.s3, tt.sts, tt.iam, tt.iamRegion} {
 			if got[i] != want {
 				t.Errorf("%s: %q, want %q", tt.region, got[i], want)

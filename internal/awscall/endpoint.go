@@ -64,8 +64,8 @@ func (s STS) endpoint() string {
 	return orDefault(s.Endpoint, "https://sts."+s.Region+"."+partitionOf(s.Region).suffix)
 }
 
-// IAM is IAM's address. An empty Endpoint is AWS's in the region's partition. Signatures for AWS's IAM name one region of
-// the partition, whatever Region is; those for another server name Region.
+// IAM is IAM's address. An empty Endpoint is AWS's in the region's partition. Signatures for AWS's IAM name one region
+// of the partition, whatever Region is; those for another server name Region.
 type IAM struct{ Endpoint, Region string }
 
 func (i IAM) endpoint() string {

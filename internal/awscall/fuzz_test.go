@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// FuzzResponses has a service respond with anything to every kind of call: nothing panics, what is returned is no larger
-// than the response and never half a session or key, and an error that is not the service's own quotes nothing.
+// FuzzResponses has a service respond with anything to every kind of call: nothing panics, what is returned is no
+// larger than the response and never half a session or key, and an error that is not the service's own quotes nothing.
 func FuzzResponses(f *testing.F) {
 	deep := strings.Repeat("<Code>", 100) // small seeds: go test spends most of its time on shortening others
 	for _, body := range []string{twoBuckets, assumeRoleResponse, createResponse, listResponse, identityResponse,
@@ -25,9 +25,17 @@ func FuzzResponses(f *testing.F) {
 		if status < 200 || status > 999 {
 			t.Skip("net/http serves no such response")
 		}
-		client := &Client{Now: testTime, HTTP: &http.Client{Transport: transport(func(r *http.Request) (*http.Response, error) {
-			return &http.Response{StatusCode: status, Header: http.Header{}, Body: io.NopCloser(bytes.NewReader(body)), Request: r}, nil
-		})}}
+		client := &Client{
+			Now: testTime,
+			HTTP: &http.Client{Transport: transport(func(r *http.Request) (*http.Response, error) {
+				return &http.Response{
+					StatusCode: status,
+					Header:     http.Header{},
+					Body:       io.NopCloser(bytes.NewReader(body)),
+					Request:    r,
+				}, nil
+			})},
+		}
 		creds, ctx := testCredentials(), t.Context()
 		list, err := client.ListBuckets(ctx, S3{Region: "eu-west-1"}, creds)
 		checkOutcome(t, list != nil, err, status)
@@ -36,7 +44,8 @@ func FuzzResponses(f *testing.F) {
 		}
 		session, err := client.AssumeRole(ctx, STS{Region: "eu-west-1"}, creds, AssumeRoleInput{})
 		checkOutcome(t, session != nil, err, status)
-		if session != nil && (session.Expiration.IsZero() || session.Credentials.SessionToken.Empty() || session.Credentials.AccessKeyID == "") {
+		if session != nil &&
+			(session.Expiration.IsZero() || session.Credentials.SessionToken.Empty() || session.Credentials.AccessKeyID == "") {
 			t.Errorf("half a session: %+v", session)
 		}
 		key, err := client.CreateAccessKey(ctx, IAM{Region: "eu-west-1"}, creds)
@@ -81,7 +90,13 @@ func FuzzPresign(f *testing.F) {
 		if wrong {
 			t.Skip("refused before it is signed")
 		}
-		got, err := Presign(S3{Region: "eu-west-1", PathStyle: pathStyle}, testCredentials(), in, testTime(), time.Time{})
+		got, err := Presign(
+			S3{Region: "eu-west-1", PathStyle: pathStyle},
+			testCredentials(),
+			in,
+			testTime(),
+			time.Time{},
+		)
 		if err != nil {
 			t.Fatal(err)
 		}

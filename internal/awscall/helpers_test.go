@@ -20,7 +20,11 @@ const (
 func testTime() time.Time { return time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC) }
 
 func testCredentials() Credentials {
-	return Credentials{AccessKeyID: "ASIAEXAMPLE", SecretAccessKey: secret.New(canaryKey), SessionToken: secret.New(canaryToken)}
+	return Credentials{
+		AccessKeyID:     "ASIAEXAMPLE",
+		SecretAccessKey: secret.New(canaryKey),
+		SessionToken:    secret.New(canaryToken),
+	}
 }
 
 // sent is a request as it arrived.
@@ -62,9 +66,17 @@ func (t transport) RoundTrip(r *http.Request) (*http.Response, error) { return t
 
 // respondWith returns a client whose service sends a body of any size with HTTP 200.
 func respondWith(body io.Reader) *Client {
-	return &Client{Now: testTime, HTTP: &http.Client{Transport: transport(func(r *http.Request) (*http.Response, error) {
-		return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: io.NopCloser(body), Request: r}, nil
-	})}}
+	return &Client{
+		Now: testTime,
+		HTTP: &http.Client{Transport: transport(func(r *http.Request) (*http.Response, error) {
+			return &http.Response{
+				StatusCode: http.StatusOK,
+				Header:     http.Header{},
+				Body:       io.NopCloser(body),
+				Request:    r,
+			}, nil
+		})},
+	}
 }
 
 func wantRefusal(t *testing.T, err error, want Refusal) {

@@ -53,8 +53,8 @@ func (k *AccessKey) read(path, text string) (err error) {
 	return err
 }
 
-// CreateAccessKey makes another access key for the user that the credentials are of. IAM may have made the key also where
-// an error other than a *[Refusal] is returned: the response may have been lost.
+// CreateAccessKey makes another access key for the user that the credentials are of. IAM may have made the key also
+// where an error other than a *[Refusal] is returned: the response may have been lost.
 //
 // https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateAccessKey.html
 func (c *Client) CreateAccessKey(ctx context.Context, iam IAM, creds Credentials) (*AccessKey, error) {

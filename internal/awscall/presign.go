@@ -50,9 +50,9 @@ type Presigned struct {
 	End     time.Time
 }
 
-// Presign returns a URL that makes one request in the credentials' name. It is valid for Expires, and never longer than
-// until end, when the credentials end (zero: they do not). It makes no call, and trusts that in was checked. The errors do
-// not quote their input.
+// Presign returns a URL that makes one request in the credentials' name. It is valid for Expires, and never longer
+// than until end, when the credentials end (zero: they do not). It makes no call, and trusts that in was checked. The
+// errors do not quote their input.
 //
 // https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html
 func Presign(store S3, creds Credentials, in PresignInput, now, end time.Time) (*Presigned, error) {
@@ -78,12 +78,19 @@ func Presign(store S3, creds Credentials, in PresignInput, now, end time.Time) (
 	if in.ContentLength != nil {
 		request.ContentLength = *in.ContentLength
 	}
-	signed, _, err := v4.NewSigner().PresignHTTP(context.Background(), creds.reveal(), request, unsignedPayload, serviceS3,
-		store.Region, now, func(o *v4.SignerOptions) { o.DisableURIPathEscaping = true })
+	signed, _, err := v4.NewSigner().
+		PresignHTTP(context.Background(), creds.reveal(), request, unsignedPayload, serviceS3,
+			store.Region, now, func(o *v4.SignerOptions) { o.DisableURIPathEscaping = true })
 	if err != nil {
 		return nil, errUnsignable
 	}
-	return &Presigned{URL: secret.New(signed), Method: in.Method, Headers: headers, Valid: valid, End: now.Add(valid)}, nil
+	return &Presigned{
+		URL:     secret.New(signed),
+		Method:  in.Method,
+		Headers: headers,
+		Valid:   valid,
+		End:     now.Add(valid),
+	}, nil
 }
 
 // parts returns what of the input goes into the URL and what into headers.

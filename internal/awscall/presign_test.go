@@ -24,7 +24,10 @@ func presignInput(change func(*PresignInput)) PresignInput {
 // https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html.
 func TestPresign_MakesTheDocumentedURL(t *testing.T) {
 	t.Parallel()
-	creds := Credentials{AccessKeyID: "AKIAIOSFODNN7EXAMPLE", SecretAccessKey: secret.New("wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY")}
+	creds := Credentials{
+		AccessKeyID:     "AKIAIOSFODNN7EXAMPLE",
+		SecretAccessKey: secret.New("wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"),
+	}
 	in := PresignInput{Method: http.MethodGet, Bucket: "examplebucket", Key: "test.txt", Expires: 24 * time.Hour}
 	now := time.Date(2013, 5, 24, 0, 0, 0, 0, time.UTC)
 	got, err := Presign(S3{Endpoint: "https://s3.amazonaws.com", Region: "us-east-1"}, creds, in, now, time.Time{})
@@ -39,7 +42,8 @@ func TestPresign_MakesTheDocumentedURL(t *testing.T) {
 	if got.URL.Reveal() != want {
 		t.Errorf("the URL is %s,\nwant       %s", got.URL.Reveal(), want)
 	}
-	if got.Valid != 24*time.Hour || !got.End.Equal(now.Add(24*time.Hour)) || got.Method != http.MethodGet || len(got.Headers) > 0 {
+	if got.Valid != 24*time.Hour || !got.End.Equal(now.Add(24*time.Hour)) || got.Method != http.MethodGet ||
+		len(got.Headers) > 0 {
 		t.Errorf("it is described as %+v", got)
 	}
 }

@@ -90,7 +90,9 @@ func TestAssumeRole_SendsEveryParameterAndReadsTheSession(t *testing.T) {
 	wantForm(t, service, url.Values{
 		"Action": {"AssumeRole"}, "Version": {"2011-06-15"}, "RoleArn": {"arn:aws:iam::123456789012:role/demo"},
 		"RoleSessionName": {"orders-read"}, "Policy": {`{"Version":"2012-10-17","Statement":[]} + &=%ü`},
-		"DurationSeconds": {"1800"}, "ExternalId": {"a:b/c"}, "Tags.member.1.Key": {"team"}, "Tags.member.1.Value": {"a b"},
+		"DurationSeconds": {
+			"1800",
+		}, "ExternalId": {"a:b/c"}, "Tags.member.1.Key": {"team"}, "Tags.member.1.Value": {"a b"},
 		"Tags.member.2.Key": {"empty"}, "Tags.member.2.Value": {""}, "TransitiveTagKeys.member.1": {"team"},
 		"SourceIdentity": {"Alice"},
 	}, "/20261123/eu-west-1/sts/aws4_request")
@@ -100,7 +102,8 @@ func TestAssumeRole_SendsEveryParameterAndReadsTheSession(t *testing.T) {
 		t.Error("the credentials are not those of the response")
 	}
 	if want := time.Date(2019, 11, 9, 13, 34, 41, 0, time.UTC); !out.Expiration.Equal(want) || out.PackedPolicySize != 6 ||
-		out.ARN != "arn:aws:sts::123456789012:assumed-role/demo/TestAR" || out.SourceIdentity != "Alice" {
+		out.ARN != "arn:aws:sts::123456789012:assumed-role/demo/TestAR" ||
+		out.SourceIdentity != "Alice" {
 		t.Errorf("the session is %+v", out)
 	}
 }
@@ -152,7 +155,8 @@ func TestAccessKeys_AreCreatedListedUpdatedAndDeleted(t *testing.T) {
 	service := newService(t, 200, createResponse)
 	key, err := testClient().CreateAccessKey(t.Context(), iam(service), testCredentials())
 	if err != nil || key.ID != "AKIAIOSFODNN7EXAMPLE" || key.Secret.Reveal() != "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY" ||
-		key.UserName != "Bob" || key.Status != StatusActive || !key.Created.Equal(testTime()) {
+		key.UserName != "Bob" || key.Status != StatusActive ||
+		!key.Created.Equal(testTime()) {
 		t.Errorf("the key is %+v, %v", key, err)
 	}
 	wantForm(t, service, url.Values{"Action": {"CreateAccessKey"}, "Version": {"2010-05-08"}}, "/eu-west-1/iam/")
@@ -175,7 +179,12 @@ func TestAccessKeys_AreCreatedListedUpdatedAndDeleted(t *testing.T) {
 	if err := testClient().DeleteAccessKey(t.Context(), iam(service), testCredentials(), "AKIA1"); err != nil {
 		t.Error(err)
 	}
-	wantForm(t, service, url.Values{"Action": {"DeleteAccessKey"}, "Version": {"2010-05-08"}, "AccessKeyId": {"AKIA1"}}, "/iam/")
+	wantForm(
+		t,
+		service,
+		url.Values{"Action": {"DeleteAccessKey"}, "Version": {"2010-05-08"}, "AccessKeyId": {"AKIA1"}},
+		"/iam/",
+	)
 }
 
 func TestCreateAccessKey_NeverReturnsHalfAKey(t *testing.T) {

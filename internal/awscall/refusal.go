@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// Refusal is a service's response that says why it did not do what was asked. Its fields are what the service sent and are
-// neither shortened nor cleaned here.
+// Refusal is a service's response that says why it did not do what was asked. Its fields are what the service sent and
+// are neither shortened nor cleaned here.
 //
 // https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
 // https://docs.aws.amazon.com/STS/latest/APIReference/CommonErrors.html
@@ -58,15 +58,16 @@ func (e *MalformedResponse) Error() string {
 // MalformedResponse marks the error for packages that describe errors without importing this one.
 func (e *MalformedResponse) MalformedResponse() {}
 
-// IsAccessDenied says whether err is a service's refusal for want of a permission. A response to HEAD has a status alone.
+// IsAccessDenied says whether err is a service's refusal for want of a permission. A response to HEAD has a status
+// alone.
 func IsAccessDenied(err error) bool {
 	var refusal *Refusal
 	return errors.As(err, &refusal) && refusal.Status == http.StatusForbidden &&
 		(refusal.Code == "AccessDenied" || refusal.Code == codeHeadForbidden)
 }
 
-// IsNotFound says whether err is S3's word that an object or a bucket does not exist, which it has only for those who may
-// know.
+// IsNotFound says whether err is S3's word that an object or a bucket does not exist, which it has only for those who
+// may know.
 func IsNotFound(err error) bool {
 	var refusal *Refusal
 	return errors.As(err, &refusal) && refusal.Status == http.StatusNotFound && refusal.Code != ""

@@ -26,8 +26,8 @@ type BucketList struct {
 	Count int      // of all buckets in the response
 }
 
-// ListBuckets lists the buckets that the credentials' account owns. Its response is read as a stream of at most 8 MiB, of
-// which little is held in memory.
+// ListBuckets lists the buckets that the credentials' account owns. Its response is read as a stream of at most 8 MiB,
+// of which little is held in memory.
 //
 // https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListBuckets.html
 func (c *Client) ListBuckets(ctx context.Context, store S3, creds Credentials) (*BucketList, error) {
@@ -68,8 +68,8 @@ func expectRoot(want string) func(root string, err error) error {
 	}
 }
 
-// ListObjects lists at most one object of the bucket whose key begins with prefix, only to see whether the credentials may:
-// a nil error says that they may. See [IsAccessDenied].
+// ListObjects lists at most one object of the bucket whose key begins with prefix, only to see whether the credentials
+// may: a nil error says that they may. See [IsAccessDenied].
 //
 // https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html
 func (c *Client) ListObjects(ctx context.Context, store S3, creds Credentials, bucket, prefix string) error {
@@ -78,7 +78,13 @@ func (c *Client) ListObjects(ctx context.Context, store S3, creds Credentials, b
 		return err
 	}
 	address.RawQuery = "list-type=2&max-keys=1&prefix=" + percentEncode(prefix)
-	what := call{service: serviceS3, region: store.Region, method: http.MethodGet, url: address, limit: maxSmallResponse}
+	what := call{
+		service: serviceS3,
+		region:  store.Region,
+		method:  http.MethodGet,
+		url:     address,
+		limit:   maxSmallResponse,
+	}
 	return c.do(ctx, what, creds, func(body io.Reader) error {
 		return expectRoot("ListBucketResult")(walkXML(body, func(string, string) error { return nil }))
 	})
@@ -93,7 +99,13 @@ func (c *Client) HeadObject(ctx context.Context, store S3, creds Credentials, bu
 	if err != nil {
 		return err
 	}
-	what := call{service: serviceS3, region: store.Region, method: http.MethodHead, url: address, limit: maxSmallResponse}
+	what := call{
+		service: serviceS3,
+		region:  store.Region,
+		method:  http.MethodHead,
+		url:     address,
+		limit:   maxSmallResponse,
+	}
 	return c.do(ctx, what, creds, func(io.Reader) error { return nil })
 }
 
@@ -103,8 +115,8 @@ func (c *Client) HeadObject(ctx context.Context, store S3, creds Credentials, bu
 // https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
 var bucketPattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{1,254}$`)
 
-// hostBucket is a name that can be a host name's first label. One with dots would be several, to which a TLS certificate for
-// *.HOST does not apply.
+// hostBucket is a name that can be a host name's first label. One with dots would be several, to which a TLS
+// certificate for *.HOST does not apply.
 var hostBucket = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$`)
 
 // bucketURL returns the address of an object, or of the bucket where key is empty.

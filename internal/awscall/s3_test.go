@@ -52,7 +52,9 @@ func TestListBuckets_KeepsAThousandNamesAndTheTrueCount(t *testing.T) {
 		b.WriteString("<Bucket><Name>bucket-" + strconv.Itoa(i) + "</Name></Bucket>")
 	}
 	b.WriteString("</Buckets></ListAllMyBucketsResult>")
-	list, err := respondWith(strings.NewReader(b.String())).ListBuckets(t.Context(), S3{Region: "eu-west-1"}, testCredentials())
+	list, err := respondWith(
+		strings.NewReader(b.String()),
+	).ListBuckets(t.Context(), S3{Region: "eu-west-1"}, testCredentials())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -74,7 +76,9 @@ func TestListBuckets_MalformedResponses(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			list, err := respondWith(strings.NewReader(body)).ListBuckets(t.Context(), S3{Region: "eu-west-1"}, testCredentials())
+			list, err := respondWith(
+				strings.NewReader(body),
+			).ListBuckets(t.Context(), S3{Region: "eu-west-1"}, testCredentials())
 			wantMalformed(t, err)
 			if list != nil {
 				t.Errorf("a list beside the error: %+v", list)
@@ -170,7 +174,8 @@ func TestFenceCalls_SayWhatTheStoreSaid(t *testing.T) {
 			} else {
 				err = testClient().ListObjects(t.Context(), store, testCredentials(), "orders", "a b/ü+c")
 			}
-			if (err == nil) != (tt.status == 200) || IsAccessDenied(err) != tt.denied || IsNotFound(err) != tt.notFound {
+			if (err == nil) != (tt.status == 200) || IsAccessDenied(err) != tt.denied ||
+				IsNotFound(err) != tt.notFound {
 				t.Errorf("%v: denied %t, not found %t", err, IsAccessDenied(err), IsNotFound(err))
 			}
 			want := "/orders/?list-type=2&max-keys=1&prefix=a%20b%2F%C3%BC%2Bc"

@@ -12,8 +12,14 @@ import (
 const stsVersion = "2011-06-15"
 
 func (s STS) query(operation string, p parameters) query {
-	return query{service: serviceSTS, version: stsVersion, endpoint: s.endpoint(), region: s.Region, operation: operation,
-		parameters: p}
+	return query{
+		service:    serviceSTS,
+		version:    stsVersion,
+		endpoint:   s.endpoint(),
+		region:     s.Region,
+		operation:  operation,
+		parameters: p,
+	}
 }
 
 // CallerIdentity says whose credentials signed a call.
@@ -64,25 +70,34 @@ type AssumeRoleOutput struct {
 	Credentials      Credentials
 	ARN              string    // of the assumed role's session
 	Expiration       time.Time // by the service's clock
-	PackedPolicySize int       // per cent of what AWS allows for policies and tags together; 0 where the service sends none
+	PackedPolicySize int       // per cent of AWS's limit for policies and tags together; 0 where none was sent
 	SourceIdentity   string
 }
 
 // AssumeRole obtains a session. MinIO's STS has no assumed role: the ARN is empty or a placeholder there.
 //
 // https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html
-func (c *Client) AssumeRole(ctx context.Context, sts STS, creds Credentials, in AssumeRoleInput) (*AssumeRoleOutput, error) {
+func (c *Client) AssumeRole(
+	ctx context.Context,
+	sts STS,
+	creds Credentials,
+	in AssumeRoleInput,
+) (*AssumeRoleOutput, error) {
 	out := &AssumeRoleOutput{}
 	err := sts.query("AssumeRole", in.parameters()).call(ctx, c, creds, out.read)
 	switch {
 	case err != nil:
 		return nil, err
-	case out.Credentials.AccessKeyID == "" || out.Credentials.SecretAccessKey.Empty() || out.Credentials.SessionToken.Empty():
+	case out.Credentials.incomplete():
 		return nil, malformedSTS("it holds no complete credentials")
 	case out.Expiration.IsZero():
 		return nil, malformedSTS("it holds no Expiration")
 	}
 	return out, nil
+}
+
+func (c Credentials) incomplete() bool {
+	return c.AccessKeyID == "" || c.SecretAccessKey.Empty() || c.SessionToken.Empty()
 }
 
 func (in AssumeRoleInput) parameters() parameters {

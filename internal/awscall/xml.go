@@ -17,8 +17,8 @@ var (
 )
 
 // walkXML reads a document as a stream and calls visit at the end of each element, with the names from the root to it,
-// separated by slashes and without namespaces, and the text directly in it. It returns the root's name. What it holds in
-// memory at once is bounded, whatever the document is. An error of visit ends the walk and is returned.
+// separated by slashes and without namespaces, and the text directly in it. It returns the root's name. What it holds
+// in memory at once is bounded, whatever the document is. An error of visit ends the walk and is returned.
 func walkXML(body io.Reader, visit func(path, text string) error) (root string, err error) {
 	limited := &tokenReader{reader: body, left: maxXMLToken}
 	w := xmlWalk{decoder: xml.NewDecoder(limited), visit: visit}
@@ -85,8 +85,8 @@ func (w *xmlWalk) take(token xml.Token) (done bool, err error) {
 	return false, nil
 }
 
-// tokenReader fails when too much is read for one token: a decoder holds a whole token in memory. The decoder reads 4 KiB
-// ahead.
+// tokenReader fails when too much is read for one token: a decoder holds a whole token in memory. The decoder reads 4
+// KiB ahead.
 type tokenReader struct {
 	reader io.Reader
 	left   int

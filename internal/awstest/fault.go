@@ -31,7 +31,13 @@ type Fault struct {
 
 // Throttling returns STS's and IAM's own way to say that there were too many calls.
 func Throttling(operation string, times int) Fault {
-	return Fault{Operation: operation, Times: times, Status: http.StatusBadRequest, Code: "Throttling", Message: "Rate exceeded"}
+	return Fault{
+		Operation: operation,
+		Times:     times,
+		Status:    http.StatusBadRequest,
+		Code:      "Throttling",
+		Message:   "Rate exceeded",
+	}
 }
 
 type faults struct {

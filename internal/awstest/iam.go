@@ -100,13 +100,21 @@ func (s *Server) accessKeys(caller principal, operation string, p url.Values, no
 	defer s.mu.Unlock()
 	u := s.users[caller.user]
 	if u == nil {
-		return "", refuse(http.StatusBadRequest, "ValidationError", "Must specify userName when calling with non-User credentials")
+		return "", refuse(
+			http.StatusBadRequest,
+			"ValidationError",
+			"Must specify userName when calling with non-User credentials",
+		)
 	}
 	if named := p.Get("UserName"); named != "" && named != u.name {
 		return "", denied(caller.arn, "iam:"+operation, "user "+named)
 	}
 	if slices.Contains(u.denied, "iam:"+operation) {
-		return "", denied(caller.arn, "iam:"+operation, "user "+u.name+" because no identity-based policy allows the iam:"+operation+" action")
+		return "", denied(
+			caller.arn,
+			"iam:"+operation,
+			"user "+u.name+" because no identity-based policy allows the iam:"+operation+" action",
+		)
 	}
 	switch operation {
 	case "CreateAccessKey":
@@ -114,8 +122,23 @@ func (s *Server) accessKeys(caller principal, operation string, p url.Values, no
 			return "", refuse(http.StatusConflict, "LimitExceeded", "Cannot exceed quota for AccessKeysPerUser: 2")
 		}
 		key := s.newKey(u, now)
-		return "<AccessKey>" + element("UserName", u.name) + element("AccessKeyId", key.accessKey) + element("Status", "Active") +
-			element("SecretAccessKey", key.secretKey) + element("CreateDate", now.UTC().Format(time.RFC3339)) + "</AccessKey>", nil
+		return "<AccessKey>" + element(
+			"UserName",
+			u.name,
+		) + element(
+			"AccessKeyId",
+			key.accessKey,
+		) + element(
+			"Status",
+			"Active",
+		) +
+			element(
+				"SecretAccessKey",
+				key.secretKey,
+			) + element(
+			"CreateDate",
+			now.UTC().Format(time.RFC3339),
+		) + "</AccessKey>", nil
 	case "ListAccessKeys":
 		return s.listKeys(u, now), nil
 	}
@@ -136,8 +159,20 @@ func (s *Server) listKeys(u *user, now time.Time) string {
 		if key.active {
 			status = "Active"
 		}
-		list += "<member>" + element("UserName", u.name) + element("AccessKeyId", key.accessKey) + element("Status", status) +
-			element("CreateDate", created.UTC().Format(time.RFC3339)) + "</member>"
+		list += "<member>" + element(
+			"UserName",
+			u.name,
+		) + element(
+			"AccessKeyId",
+			key.accessKey,
+		) + element(
+			"Status",
+			status,
+		) +
+			element(
+				"CreateDate",
+				created.UTC().Format(time.RFC3339),
+			) + "</member>"
 	}
 	return "<AccessKeyMetadata>" + list + "</AccessKeyMetadata><IsTruncated>false</IsTruncated>"
 }

@@ -34,8 +34,8 @@ func (s *Server) AddSession(session Session) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.principals[session.AccessKey] = &principal{accessKey: session.AccessKey, secretKey: session.SecretKey,
-		sessionToken: session.SessionToken, arn: session.ARN, sourceIdentity: session.SourceIdentity, expiration: session.Expiration,
-		active: true}
+		sessionToken: session.SessionToken, arn: session.ARN, sourceIdentity: session.SourceIdentity,
+		expiration: session.Expiration, active: true}
 }
 
 // authenticate returns a copy of whoever signed the request.
@@ -44,7 +44,11 @@ func (s *Server) authenticate(r *http.Request, signed signature, body []byte, no
 	defer s.mu.Unlock()
 	unknown := invalidToken()
 	if signed.service == serviceS3 {
-		unknown = refuse(http.StatusForbidden, "InvalidAccessKeyId", "The AWS Access Key Id you provided does not exist in our records.")
+		unknown = refuse(
+			http.StatusForbidden,
+			"InvalidAccessKeyId",
+			"The AWS Access Key Id you provided does not exist in our records.",
+		)
 	}
 	p := s.principals[signed.accessKey]
 	if p == nil || !p.active || !s.knows(p, now) || r.Header.Get("X-Amz-Security-Token") != p.sessionToken {

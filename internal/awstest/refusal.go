@@ -26,7 +26,11 @@ func mismatch(message string) *Refusal {
 }
 
 func invalidToken() *Refusal {
-	return refuse(http.StatusForbidden, "InvalidClientTokenId", "The security token included in the request is invalid.")
+	return refuse(
+		http.StatusForbidden,
+		"InvalidClientTokenId",
+		"The security token included in the request is invalid.",
+	)
 }
 
 func expiredToken() *Refusal {
@@ -34,7 +38,11 @@ func expiredToken() *Refusal {
 }
 
 func denied(caller, action, resource string) *Refusal {
-	return refuse(http.StatusForbidden, "AccessDenied", "User: "+caller+" is not authorized to perform: "+action+" on resource: "+resource)
+	return refuse(
+		http.StatusForbidden,
+		"AccessDenied",
+		"User: "+caller+" is not authorized to perform: "+action+" on resource: "+resource,
+	)
 }
 
 func invalid(message string) *Refusal {
@@ -53,7 +61,13 @@ func (r *Refusal) reply(service, requestID string) *reply {
 	if service == serviceS3 {
 		return &reply{r.Status, "<Error>" + fault + element("RequestId", requestID) + "</Error>"}
 	}
-	return &reply{r.Status, "<ErrorResponse><Error><Type>Sender</Type>" + fault + "</Error>" + element("RequestId", requestID) + "</ErrorResponse>"}
+	return &reply{
+		r.Status,
+		"<ErrorResponse><Error><Type>Sender</Type>" + fault + "</Error>" + element(
+			"RequestId",
+			requestID,
+		) + "</ErrorResponse>",
+	}
 }
 
 func element(name, text string) string {

@@ -86,7 +86,12 @@ func NewServer(o Options) *Server {
 	if o.PackedSize == nil {
 		o.PackedSize = countPacked
 	}
-	s := &Server{options: o, closed: make(chan struct{}), users: map[string]*user{}, principals: map[string]*principal{}}
+	s := &Server{
+		options:    o,
+		closed:     make(chan struct{}),
+		users:      map[string]*user{},
+		principals: map[string]*principal{},
+	}
 	s.http = httptest.NewServer(s)
 	s.URL = s.http.URL
 	return s
@@ -214,7 +219,11 @@ func (s *Server) perform(r *http.Request, signed signature, body []byte, entry R
 	versions := map[string]string{serviceSTS: "2011-06-15", serviceIAM: "2010-05-08"}
 	if r.Method != http.MethodPost || r.URL.EscapedPath() != "/" || versions[signed.service] == "" ||
 		entry.Parameters.Get("Version") != versions[signed.service] {
-		return "", refuse(http.StatusBadRequest, "InvalidAction", "Could not find operation for this method, path, service and version")
+		return "", refuse(
+			http.StatusBadRequest,
+			"InvalidAction",
+			"Could not find operation for this method, path, service and version",
+		)
 	}
 	result, refusal := s.operate(signed.service, caller, entry)
 	if refusal != nil {
@@ -229,7 +238,16 @@ func (s *Server) operate(service string, caller principal, entry Recorded) (stri
 	p := entry.Parameters
 	switch service + ":" + entry.Operation {
 	case "sts:GetCallerIdentity":
-		return element("Arn", caller.arn) + element("UserId", "AIDAEXAMPLE") + element("Account", s.options.Account), nil
+		return element(
+			"Arn",
+			caller.arn,
+		) + element(
+			"UserId",
+			"AIDAEXAMPLE",
+		) + element(
+			"Account",
+			s.options.Account,
+		), nil
 	case "sts:AssumeRole":
 		return s.assumeRole(caller, p, entry.Time)
 	case "iam:CreateAccessKey", "iam:ListAccessKeys", "iam:UpdateAccessKey", "iam:DeleteAccessKey":

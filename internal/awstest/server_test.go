@@ -3,7 +3,6 @@ package awstest_test
 import (
 	"errors"
 	"net/http"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -103,9 +102,21 @@ func TestAssumeRole_JudgesParametersAndTrust(t *testing.T) {
 		{ARN: roleARN + "-other", Trusts: "arn:aws:iam::123456789012:user/other"},
 	}})
 	user, root := credentialsOf(w.AddUser("app")), credentialsOf(w.AddUser("root"))
-	w.AddSession(awstest.Session{AccessKey: "ASIA1", SecretKey: "s", SessionToken: "t", ARN: "arn:aws:sts::123456789012:assumed-role/base/x",
-		SourceIdentity: "cn", Expiration: w.clock.Now().Add(time.Hour)})
-	session := awscall.Credentials{AccessKeyID: "ASIA1", SecretAccessKey: secret.New("s"), SessionToken: secret.New("t")}
+	w.AddSession(
+		awstest.Session{
+			AccessKey:      "ASIA1",
+			SecretKey:      "s",
+			SessionToken:   "t",
+			ARN:            "arn:aws:sts::123456789012:assumed-role/base/x",
+			SourceIdentity: "cn",
+			Expiration:     w.clock.Now().Add(time.Hour),
+		},
+	)
+	session := awscall.Credentials{
+		AccessKeyID:     "ASIA1",
+		SecretAccessKey: secret.New("s"),
+		SessionToken:    secret.New("t"),
+	}
 	many := make([]awscall.Tag, 51)
 	for i := range many {
 		many[i] = awscall.Tag{Key: strings.Repeat("k", i+1), Value: "v"}
@@ -166,8 +177,17 @@ func policyOf(size int) string {
 func TestAssumeRole_IssuesCredentialsThatEnd(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, awstest.Options{Roles: []awstest.Role{{ARN: roleARN}}})
-	out, err := w.AssumeRole(t.Context(), w.sts, credentialsOf(w.AddUser("app")),
-		awscall.AssumeRoleInput{RoleARN: roleARN, SessionName: "read", Policy: policyOf(205), Duration: 15 * time.Minute})
+	out, err := w.AssumeRole(
+		t.Context(),
+		w.sts,
+		credentialsOf(w.AddUser("app")),
+		awscall.AssumeRoleInput{
+			RoleARN:     roleARN,
+			SessionName: "read",
+			Policy:      policyOf(205),
+			Duration:    15 * time.Minute,
+		},
+	)
 	if err != nil || out.ARN != "arn:aws:sts::123456789012:assumed-role/orders/read" || out.PackedPolicySize != 11 ||
 		!out.Expiration.Equal(w.clock.Now().Add(15*time.Minute)) {
 		t.Fatalf("the session is %+v, %v", out, err)
@@ -184,15 +204,30 @@ func TestAssumeRole_IssuesCredentialsThatEnd(t *testing.T) {
 func TestAssumeRole_HandsTheRequestOff(t *testing.T) {
 	t.Parallel()
 	var handed awstest.AssumeRoleRequest
-	w := newWorld(t, awstest.Options{Roles: []awstest.Role{{ARN: roleARN}}, HandOff: func(r awstest.AssumeRoleRequest) (awstest.Session, error) {
-		handed = r
-		if r.SessionName == "refused" {
-			return awstest.Session{}, &awstest.Refusal{Status: 403, Code: "AccessDenied", Message: "the store refused"}
-		}
-		return awstest.Session{AccessKey: "STORE", SecretKey: "s", SessionToken: "t"}, nil
-	}})
+	w := newWorld(
+		t,
+		awstest.Options{
+			Roles: []awstest.Role{{ARN: roleARN}},
+			HandOff: func(r awstest.AssumeRoleRequest) (awstest.Session, error) {
+				handed = r
+				if r.SessionName == "refused" {
+					return awstest.Session{}, &awstest.Refusal{
+						Status:  403,
+						Code:    "AccessDenied",
+						Message: "the store refused",
+					}
+				}
+				return awstest.Session{AccessKey: "STORE", SecretKey: "s", SessionToken: "t"}, nil
+			},
+		},
+	)
 	user := credentialsOf(w.AddUser("app"))
-	in := awscall.AssumeRoleInput{RoleARN: roleARN, SessionName: "read", Policy: policyOf(100), Tags: []awscall.Tag{{Key: "a", Value: "b"}}}
+	in := awscall.AssumeRoleInput{
+		RoleARN:     roleARN,
+		SessionName: "read",
+		Policy:      policyOf(100),
+		Tags:        []awscall.Tag{{Key: "a", Value: "b"}},
+	}
 	out, err := w.AssumeRole(t.Context(), w.sts, user, in)
 	if err != nil || out.Credentials.AccessKeyID != "STORE" || handed.Policy != in.Policy || handed.Tags["a"] != "b" {
 		t.Errorf("the session is %+v, %v, of %+v", out, err, handed)
@@ -200,66 +235,6 @@ func TestAssumeRole_HandsTheRequestOff(t *testing.T) {
 	in.SessionName = "refused"
 	_, err = w.AssumeRole(t.Context(), w.sts, user, in)
 	wantCode(t, err, "AccessDenied", "the store refused")
-}
-
-func TestAccessKeys_HaveAQuotaPermissionsAndAStatus(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, awstest.Options{Buckets: []string{"orders"}})
-	first := credentialsOf(w.AddUser("app"))
-	made, err := w.CreateAccessKey(t.Context(), w.iam, first)
-	if err != nil {
-		t.Fatal(err)
-	}
-	second := awscall.Credentials{AccessKeyID: made.ID, SecretAccessKey: made.Secret}
-	_, err = w.CreateAccessKey(t.Context(), w.iam, first)
-	wantCode(t, err, "LimitExceeded", "AccessKeysPerUser: 2")
-	keys, err := w.ListAccessKeys(t.Context(), w.iam, second)
-	if err != nil || len(keys) != 2 || keys[0].ID != first.AccessKeyID || keys[1].ID != made.ID || !keys[1].Created.Equal(w.clock.Now()) {
-		t.Errorf("the keys are %+v, %v", keys, err)
-	}
-	wantCode(t, w.UpdateAccessKey(t.Context(), w.iam, second, first.AccessKeyID, awscall.StatusInactive), "", "")
-	_, err = w.GetCallerIdentity(t.Context(), w.sts, first)
-	wantCode(t, err, "InvalidClientTokenId", "")
-	_, err = w.ListBuckets(t.Context(), w.s3, first)
-	wantCode(t, err, "InvalidAccessKeyId", "")
-	if list, err := w.ListBuckets(t.Context(), w.s3, second); err != nil || !slices.Equal(list.Names, []string{"orders"}) {
-		t.Errorf("the buckets are %+v, %v", list, err)
-	}
-	wantCode(t, w.DeleteAccessKey(t.Context(), w.iam, second, first.AccessKeyID), "", "")
-	wantCode(t, w.DeleteAccessKey(t.Context(), w.iam, second, first.AccessKeyID), "NoSuchEntity", first.AccessKeyID)
-	wantCode(t, w.UpdateAccessKey(t.Context(), w.iam, second, made.ID, "Sleeping"), "ValidationError", "status")
-	w.Deny("app", "iam:CreateAccessKey")
-	_, err = w.CreateAccessKey(t.Context(), w.iam, second)
-	wantCode(t, err, "AccessDenied", "iam:CreateAccessKey")
-	w.RemoveUser("app")
-	_, err = w.ListAccessKeys(t.Context(), w.iam, second)
-	wantCode(t, err, "InvalidClientTokenId", "")
-}
-
-func TestAccessKeys_AreEventuallyConsistent(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, awstest.Options{KeyDelay: 10 * time.Second, KeyFlap: 10 * time.Second, ListDelay: 5 * time.Second})
-	first := credentialsOf(w.AddUser("app"))
-	made, err := w.CreateAccessKey(t.Context(), w.iam, first)
-	if err != nil {
-		t.Fatal(err)
-	}
-	second := awscall.Credentials{AccessKeyID: made.ID, SecretAccessKey: made.Secret}
-	accepted := func() bool { _, err := w.GetCallerIdentity(t.Context(), w.sts, second); return err == nil }
-	if keys, _ := w.ListAccessKeys(t.Context(), w.iam, first); len(keys) != 1 || accepted() {
-		t.Errorf("the new key is known at once: %+v", keys)
-	}
-	w.clock.advance(10 * time.Second)
-	if keys, _ := w.ListAccessKeys(t.Context(), w.iam, first); len(keys) != 2 {
-		t.Errorf("the keys are %+v", keys)
-	}
-	if !accepted() || accepted() || !accepted() || accepted() {
-		t.Error("the new key does not flap")
-	}
-	w.clock.advance(10 * time.Second)
-	if !accepted() || !accepted() {
-		t.Error("the new key is still not accepted everywhere")
-	}
 }
 
 func TestFaults_BefallTheirOperation(t *testing.T) {
@@ -303,7 +278,10 @@ func TestRequests_OfOtherPlacesAndTimesAreRefused(t *testing.T) {
 	key := credentialsOf(w.AddUser("app"))
 	_, err := w.GetCallerIdentity(t.Context(), awscall.STS{Endpoint: w.URL, Region: "eu-west-1"}, key)
 	wantCode(t, err, "SignatureDoesNotMatch", "region")
-	late := &awscall.Client{HTTP: http.DefaultClient, Now: func() time.Time { return w.clock.Now().Add(-6 * time.Minute) }}
+	late := &awscall.Client{
+		HTTP: http.DefaultClient,
+		Now:  func() time.Time { return w.clock.Now().Add(-6 * time.Minute) },
+	}
 	_, err = late.GetCallerIdentity(t.Context(), w.sts, key)
 	wantCode(t, err, "SignatureDoesNotMatch", "Signature expired")
 }

@@ -43,7 +43,8 @@ func parseSignature(r *http.Request) (signature, *Refusal) {
 		parts[name] = value
 	}
 	scope := strings.Split(parts["Credential"], "/")
-	if len(scope) != 5 || scope[4] != "aws4_request" || parts["SignedHeaders"] == "" || parts["Signature"] == "" || len(parts) != 3 {
+	if len(scope) != 5 || scope[4] != "aws4_request" || parts["SignedHeaders"] == "" || parts["Signature"] == "" ||
+		len(parts) != 3 {
 		return s, incomplete("Authorization has to hold Credential with five parts, SignedHeaders and Signature")
 	}
 	s.accessKey, s.day, s.region, s.service = scope[0], scope[1], scope[2], scope[3]
@@ -52,7 +53,8 @@ func parseSignature(r *http.Request) (signature, *Refusal) {
 	return s, s.checkHeaders(r)
 }
 
-// checkHeaders requires every header to be signed that carries authority: an unsigned one could be exchanged on the way.
+// checkHeaders requires every header to be signed that carries authority: an unsigned one could be exchanged on the
+// way.
 func (s signature) checkHeaders(r *http.Request) *Refusal {
 	required := []string{"host", "x-amz-date"}
 	for name := range r.Header {
@@ -79,13 +81,21 @@ func (s signature) checkTime(now time.Time, skew time.Duration) *Refusal {
 	}
 	now = now.UTC()
 	if s.service == serviceS3 && sent.Sub(now).Abs() > skew {
-		return refuse(http.StatusForbidden, "RequestTimeTooSkewed", "The difference between the request time and the current time is too large.")
+		return refuse(
+			http.StatusForbidden,
+			"RequestTimeTooSkewed",
+			"The difference between the request time and the current time is too large.",
+		)
 	}
 	if sent.Before(now.Add(-skew)) {
-		return mismatch("Signature expired: " + s.amzDate + " is now earlier than " + now.Add(-skew).Format(amzDateLayout))
+		return mismatch(
+			"Signature expired: " + s.amzDate + " is now earlier than " + now.Add(-skew).Format(amzDateLayout),
+		)
 	}
 	if sent.After(now.Add(skew)) {
-		return mismatch("Signature not yet current: " + s.amzDate + " is still later than " + now.Add(skew).Format(amzDateLayout))
+		return mismatch(
+			"Signature not yet current: " + s.amzDate + " is still later than " + now.Add(skew).Format(amzDateLayout),
+		)
 	}
 	return nil
 }
@@ -95,10 +105,17 @@ func (s signature) verify(r *http.Request, body []byte, secretKey string) *Refus
 	digest := sha256.Sum256(body)
 	payload := hex.EncodeToString(digest[:])
 	if sent := r.Header.Get("X-Amz-Content-Sha256"); sent != "" && sent != payload {
-		return refuse(http.StatusBadRequest, "XAmzContentSHA256Mismatch", "The provided 'x-amz-content-sha256' header does not match what was computed.")
+		return refuse(
+			http.StatusBadRequest,
+			"XAmzContentSHA256Mismatch",
+			"The provided 'x-amz-content-sha256' header does not match what was computed.",
+		)
 	}
-	canonical := strings.Join([]string{r.Method, canonicalPath(r, s.service), canonicalQuery(r.URL.RawQuery), s.canonicalHeaders(r),
-		strings.Join(s.signedHeaders, ";"), payload}, "\n")
+	canonical := strings.Join(
+		[]string{r.Method, canonicalPath(r, s.service), canonicalQuery(r.URL.RawQuery), s.canonicalHeaders(r),
+			strings.Join(s.signedHeaders, ";"), payload},
+		"\n",
+	)
 	hashed := sha256.Sum256([]byte(canonical))
 	scope := strings.Join([]string{s.day, s.region, s.service, "aws4_request"}, "/")
 	toSign := strings.Join([]string{algorithm, s.amzDate, scope, hex.EncodeToString(hashed[:])}, "\n")

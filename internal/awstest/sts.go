@@ -81,9 +81,27 @@ func (s *Server) assumeRole(caller principal, p url.Values, now time.Time) (stri
 	if refusal != nil {
 		return "", refusal
 	}
-	result := "<AssumedRoleUser>" + element("Arn", session.ARN) + element("AssumedRoleId", "AROAEXAMPLE:"+request.SessionName) +
-		"</AssumedRoleUser><Credentials>" + element("AccessKeyId", session.AccessKey) + element("SecretAccessKey", session.SecretKey) +
-		element("SessionToken", session.SessionToken) + element("Expiration", session.Expiration.UTC().Format(time.RFC3339)) + "</Credentials>"
+	result := "<AssumedRoleUser>" + element(
+		"Arn",
+		session.ARN,
+	) + element(
+		"AssumedRoleId",
+		"AROAEXAMPLE:"+request.SessionName,
+	) +
+		"</AssumedRoleUser><Credentials>" + element(
+		"AccessKeyId",
+		session.AccessKey,
+	) + element(
+		"SecretAccessKey",
+		session.SecretKey,
+	) +
+		element(
+			"SessionToken",
+			session.SessionToken,
+		) + element(
+		"Expiration",
+		session.Expiration.UTC().Format(time.RFC3339),
+	) + "</Credentials>"
 	if packed > 0 {
 		result += element("PackedPolicySize", strconv.Itoa(packed))
 	}
@@ -116,7 +134,10 @@ func parseAssumeRole(p url.Values) (AssumeRoleRequest, *Refusal) {
 	case utf8.RuneCountInString(r.Policy) > maxPolicy:
 		return r, constraint("policy", "Member must have length less than or equal to 2048")
 	case r.Policy != "" && !policyPattern.MatchString(r.Policy):
-		return r, constraint("policy", `Member must satisfy regular expression pattern: [\u0009\u000A\u000D\u0020-\u00FF]+`)
+		return r, constraint(
+			"policy",
+			`Member must satisfy regular expression pattern: [\u0009\u000A\u000D\u0020-\u00FF]+`,
+		)
 	}
 	var document struct {
 		Version   string
@@ -146,14 +167,22 @@ func (r *AssumeRoleRequest) parseTags(p url.Values) *Refusal {
 		case !tagValuePattern.MatchString(value):
 			return constraint("tags."+strconv.Itoa(i)+".member.value", "Member must satisfy regular expression pattern")
 		case folded[strings.ToLower(key)]:
-			return refuse(http.StatusBadRequest, "InvalidParameterValue", "Duplicate tag keys found. Please note that Tag keys are case insensitive.")
+			return refuse(
+				http.StatusBadRequest,
+				"InvalidParameterValue",
+				"Duplicate tag keys found. Please note that Tag keys are case insensitive.",
+			)
 		}
 		folded[strings.ToLower(key)], r.Tags[key] = true, value
 	}
 	for i := 1; p.Has("TransitiveTagKeys.member." + strconv.Itoa(i)); i++ {
 		key := p.Get("TransitiveTagKeys.member." + strconv.Itoa(i))
 		if _, found := r.Tags[key]; !found {
-			return refuse(http.StatusBadRequest, "InvalidParameterValue", "The specified transitive tag key must be included in the requested tags.")
+			return refuse(
+				http.StatusBadRequest,
+				"InvalidParameterValue",
+				"The specified transitive tag key must be included in the requested tags.",
+			)
 		}
 		r.Transitive = append(r.Transitive, key)
 	}
@@ -185,7 +214,9 @@ func (s *Server) trust(caller principal, r *AssumeRoleRequest) *Refusal {
 	case identity != "" && role.DenySetSourceIdentity, caller.sourceIdentity != "" && identity != caller.sourceIdentity:
 		return denied(caller.arn, "sts:SetSourceIdentity", r.RoleARN)
 	case caller.isSession() && r.Duration > maxChained:
-		return invalid("The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining")
+		return invalid(
+			"The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining",
+		)
 	case r.Duration > limit:
 		return invalid("The requested DurationSeconds exceeds the MaxSessionDuration set for this role.")
 	}
@@ -203,12 +234,19 @@ func (s *Server) issue(r AssumeRoleRequest, now time.Time) (Session, *Refusal) {
 			if errors.As(err, &refusal) {
 				return Session{}, refusal
 			}
-			return Session{}, refuse(http.StatusInternalServerError, "InternalFailure", "Options.HandOff returned an error")
+			return Session{}, refuse(
+				http.StatusInternalServerError,
+				"InternalFailure",
+				"Options.HandOff returned an error",
+			)
 		}
 	}
 	parts := strings.Split(r.RoleARN, ":")
 	role := parts[5][strings.LastIndexByte(parts[5], '/')+1:]
-	session.ARN = strings.Join([]string{"arn", parts[1], "sts", "", parts[4], "assumed-role/" + role + "/" + r.SessionName}, ":")
+	session.ARN = strings.Join(
+		[]string{"arn", parts[1], "sts", "", parts[4], "assumed-role/" + role + "/" + r.SessionName},
+		":",
+	)
 	session.SourceIdentity = r.SourceIdentity
 	if session.Expiration.IsZero() {
 		session.Expiration = now.Add(r.Duration).Truncate(time.Second)

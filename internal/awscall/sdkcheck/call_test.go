@@ -36,7 +36,12 @@ func (w *wire) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	w.request = r
 	w.form, err = url.ParseQuery(string(body))
-	return &http.Response{StatusCode: w.status, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(w.body)), Request: r}, err
+	return &http.Response{
+		StatusCode: w.status,
+		Header:     http.Header{},
+		Body:       io.NopCloser(strings.NewReader(w.body)),
+		Request:    r,
+	}, err
 }
 
 func (w *wire) own() *awscall.Client {
@@ -63,26 +68,34 @@ func TestAssumeRole_SendsAndReadsWhatTheSDKDoes(t *testing.T) {
 	policy := `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:*","Resource":"arn:aws:s3:::a/${*} +%&=ü"}]}`
 	theirs, ours := &wire{status: 200, body: assumed}, &wire{status: 200, body: assumed}
 	want, err := theirs.sts().AssumeRole(t.Context(), &sts.AssumeRoleInput{
-		RoleArn: aws.String("arn:aws:iam::123456789012:role/demo"), RoleSessionName: aws.String("TestAR"), Policy: &policy,
+		RoleArn: aws.String(
+			"arn:aws:iam::123456789012:role/demo",
+		), RoleSessionName: aws.String("TestAR"), Policy: &policy,
 		DurationSeconds: aws.Int32(1800), ExternalId: aws.String("a:b/c"), SourceIdentity: aws.String("Alice"),
-		Tags:              []types.Tag{{Key: aws.String("team"), Value: aws.String("a b")}, {Key: aws.String("empty"), Value: aws.String("")}},
+		Tags: []types.Tag{
+			{Key: aws.String("team"), Value: aws.String("a b")},
+			{Key: aws.String("empty"), Value: aws.String("")},
+		},
 		TransitiveTagKeys: []string{"team", "empty"},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := ours.own().AssumeRole(t.Context(), awscall.STS{Region: "eu-west-1"}, ownCredentials(), awscall.AssumeRoleInput{
-		RoleARN: "arn:aws:iam::123456789012:role/demo", SessionName: "TestAR", Policy: policy, Duration: 30 * time.Minute,
-		ExternalID: "a:b/c", SourceIdentity: "Alice", Tags: []awscall.Tag{{Key: "team", Value: "a b"}, {Key: "empty"}},
-		TransitiveTagKeys: []string{"team", "empty"},
-	})
+	got, err := ours.own().
+		AssumeRole(t.Context(), awscall.STS{Region: "eu-west-1"}, ownCredentials(), awscall.AssumeRoleInput{
+			RoleARN: "arn:aws:iam::123456789012:role/demo", SessionName: "TestAR", Policy: policy, Duration: 30 * time.Minute,
+			ExternalID: "a:b/c", SourceIdentity: "Alice", Tags: []awscall.Tag{{Key: "team", Value: "a b"}, {Key: "empty"}},
+			TransitiveTagKeys: []string{"team", "empty"},
+		})
 	if err != nil {
 		t.Fatal(err)
 	}
 	compareRequests(t, ours, theirs)
 	if got.Credentials.AccessKeyID != *want.Credentials.AccessKeyId || got.Credentials.SecretAccessKey.Reveal() != *want.Credentials.SecretAccessKey ||
 		got.Credentials.SessionToken.Reveal() != *want.Credentials.SessionToken || !got.Expiration.Equal(*want.Credentials.Expiration) ||
-		got.ARN != *want.AssumedRoleUser.Arn || got.PackedPolicySize != int(*want.PackedPolicySize) || got.SourceIdentity != *want.SourceIdentity {
+		got.ARN != *want.AssumedRoleUser.Arn ||
+		got.PackedPolicySize != int(*want.PackedPolicySize) ||
+		got.SourceIdentity != *want.SourceIdentity {
 		t.Errorf("the session is %+v, want %+v", got, want)
 	}
 }
@@ -91,7 +104,13 @@ func TestAssumeRole_SendsAndReadsWhatTheSDKDoes(t *testing.T) {
 func compareRequests(t *testing.T, ours, theirs *wire) {
 	t.Helper()
 	if ours.request.Method != theirs.request.Method || ours.request.URL.String() != theirs.request.URL.String() {
-		t.Errorf("the request is %s %s, want %s %s", ours.request.Method, ours.request.URL, theirs.request.Method, theirs.request.URL)
+		t.Errorf(
+			"the request is %s %s, want %s %s",
+			ours.request.Method,
+			ours.request.URL,
+			theirs.request.Method,
+			theirs.request.URL,
+		)
 	}
 	if !reflect.DeepEqual(ours.form, theirs.form) {
 		t.Errorf("the form is %v,\nwant %v", ours.form, theirs.form)
@@ -162,7 +181,8 @@ func TestCalls_SendWhatTheSDKDoes(t *testing.T) {
 		compareRequests(t, ours, theirs)
 		var refused *awscall.Refusal
 		var api smithy.APIError
-		if !errors.As(got, &refused) || !errors.As(want, &api) || refused.Code != api.ErrorCode() || refused.Message != api.ErrorMessage() {
+		if !errors.As(got, &refused) || !errors.As(want, &api) || refused.Code != api.ErrorCode() ||
+			refused.Message != api.ErrorMessage() {
 			t.Errorf("%s: the error is %v, want %v", name, got, want)
 		}
 	}

@@ -26,7 +26,9 @@ func sdkRegions(t *testing.T) []string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	text, err := os.ReadFile(filepath.Join(strings.TrimSpace(string(dir)), "internal", "endpoints", "awsrulesfn", "partitions.json"))
+	text, err := os.ReadFile(
+		filepath.Join(strings.TrimSpace(string(dir)), "internal", "endpoints", "awsrulesfn", "partitions.json"),
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,7 +73,8 @@ func (f recorder) RoundTrip(r *http.Request) (*http.Response, error) {
 func TestEndpoints_AreTheSDKsInEveryRegion(t *testing.T) {
 	t.Parallel()
 	for _, region := range sdkRegions(t) {
-		store, err := s3.NewDefaultEndpointResolverV2().ResolveEndpoint(t.Context(), s3.EndpointParameters{Region: &region}.WithDefaults())
+		store, err := s3.NewDefaultEndpointResolverV2().
+			ResolveEndpoint(t.Context(), s3.EndpointParameters{Region: &region}.WithDefaults())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -81,7 +84,8 @@ func TestEndpoints_AreTheSDKsInEveryRegion(t *testing.T) {
 		if address != store.URI.String() || signed != region {
 			t.Errorf("S3 in %s is %s, want %s", region, address, store.URI.String())
 		}
-		tokens, err := sts.NewDefaultEndpointResolverV2().ResolveEndpoint(t.Context(), sts.EndpointParameters{Region: &region}.WithDefaults())
+		tokens, err := sts.NewDefaultEndpointResolverV2().
+			ResolveEndpoint(t.Context(), sts.EndpointParameters{Region: &region}.WithDefaults())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -91,7 +95,8 @@ func TestEndpoints_AreTheSDKsInEveryRegion(t *testing.T) {
 		if address != tokens.URI.String() || signed != region {
 			t.Errorf("STS in %s is %s, want %s", region, address, tokens.URI.String())
 		}
-		users, err := iam.NewDefaultEndpointResolverV2().ResolveEndpoint(t.Context(), iam.EndpointParameters{Region: &region}.WithDefaults())
+		users, err := iam.NewDefaultEndpointResolverV2().
+			ResolveEndpoint(t.Context(), iam.EndpointParameters{Region: &region}.WithDefaults())
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -25,15 +25,25 @@ const (
 func signingTime() time.Time { return time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC) }
 
 func ownCredentials() awscall.Credentials {
-	return awscall.Credentials{AccessKeyID: accessKey, SecretAccessKey: secret.New(secretKey), SessionToken: secret.New(token)}
+	return awscall.Credentials{
+		AccessKeyID:     accessKey,
+		SecretAccessKey: secret.New(secretKey),
+		SessionToken:    secret.New(token),
+	}
 }
 
-// fixedPresigner is the SDK's presigner at a known time. It leaves out the name of the operation, which the SDK adds for
-// its own statistics and signs with the rest.
+// fixedPresigner is the SDK's presigner at a known time. It leaves out the name of the operation, which the SDK adds
+// for its own statistics and signs with the rest.
 type fixedPresigner struct{ signer *v4.Signer }
 
-func (f fixedPresigner) PresignHTTP(ctx context.Context, creds aws.Credentials, r *http.Request, payloadHash, service, region string,
-	_ time.Time, options ...func(*v4.SignerOptions)) (string, http.Header, error) {
+func (f fixedPresigner) PresignHTTP(
+	ctx context.Context,
+	creds aws.Credentials,
+	r *http.Request,
+	payloadHash, service, region string,
+	_ time.Time,
+	options ...func(*v4.SignerOptions),
+) (string, http.Header, error) {
 	query := r.URL.Query()
 	query.Del("x-id")
 	r.URL.RawQuery = query.Encode()
@@ -73,8 +83,13 @@ func sdkPresign(ctx context.Context, p *s3.PresignClient, in awscall.PresignInpu
 	case http.MethodDelete:
 		return p.PresignDeleteObject(ctx, &s3.DeleteObjectInput{Bucket: bucket, Key: key, VersionId: version})
 	case http.MethodPut:
-		return p.PresignPutObject(ctx, &s3.PutObjectInput{Bucket: bucket, Key: key, ContentType: optional(in.ContentType),
-			ContentDisposition: optional(in.ContentDisposition), ChecksumSHA256: optional(in.ChecksumSHA256), ContentLength: in.ContentLength})
+		return p.PresignPutObject(
+			ctx,
+			&s3.PutObjectInput{Bucket: bucket, Key: key, ContentType: optional(in.ContentType),
+				ContentDisposition: optional(
+					in.ContentDisposition,
+				), ChecksumSHA256: optional(in.ChecksumSHA256), ContentLength: in.ContentLength},
+		)
 	}
 	return p.PresignGetObject(ctx, &s3.GetObjectInput{Bucket: bucket, Key: key, VersionId: version,
 		ResponseContentType: optional(in.ContentType), ResponseContentDisposition: optional(in.ContentDisposition)})
@@ -82,20 +97,60 @@ func sdkPresign(ctx context.Context, p *s3.PresignClient, in awscall.PresignInpu
 
 func inputs() []awscall.PresignInput {
 	length := int64(12)
-	keys := []string{"a", "a/b.txt", "a b+c%2F?#&=;@:!*'()~$,", "ü€😀", "/a//b/", "...", `a\b`, strings.Repeat("k", 1024)}
+	keys := []string{
+		"a",
+		"a/b.txt",
+		"a b+c%2F?#&=;@:!*'()~$,",
+		"ü€😀",
+		"/a//b/",
+		"...",
+		`a\b`,
+		strings.Repeat("k", 1024),
+	}
 	var all []awscall.PresignInput
 	for _, key := range keys {
 		for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodPut, http.MethodDelete} {
-			all = append(all, awscall.PresignInput{Method: method, Bucket: "orders", Key: key, Expires: 5 * time.Minute})
+			all = append(
+				all,
+				awscall.PresignInput{Method: method, Bucket: "orders", Key: key, Expires: 5 * time.Minute},
+			)
 		}
 	}
-	return append(all,
-		awscall.PresignInput{Method: http.MethodGet, Bucket: "or.ders", Key: "a", Expires: 5 * time.Minute, VersionID: "v+1/=",
-			ContentType: "text/plain; charset=utf-8", ContentDisposition: `attachment; filename="a b.txt"`},
-		awscall.PresignInput{Method: http.MethodHead, Bucket: "orders", Key: "a", Expires: 5 * time.Minute, VersionID: "null"},
-		awscall.PresignInput{Method: http.MethodDelete, Bucket: "orders", Key: "a", Expires: 5 * time.Minute, VersionID: "x"},
-		awscall.PresignInput{Method: http.MethodPut, Bucket: "orders", Key: "a", Expires: 5 * time.Minute, ContentType: "text/plain",
-			ContentDisposition: "inline;  filename=a", ChecksumSHA256: "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=", ContentLength: &length},
+	return append(
+		all,
+		awscall.PresignInput{
+			Method:             http.MethodGet,
+			Bucket:             "or.ders",
+			Key:                "a",
+			Expires:            5 * time.Minute,
+			VersionID:          "v+1/=",
+			ContentType:        "text/plain; charset=utf-8",
+			ContentDisposition: `attachment; filename="a b.txt"`,
+		},
+		awscall.PresignInput{
+			Method:    http.MethodHead,
+			Bucket:    "orders",
+			Key:       "a",
+			Expires:   5 * time.Minute,
+			VersionID: "null",
+		},
+		awscall.PresignInput{
+			Method:    http.MethodDelete,
+			Bucket:    "orders",
+			Key:       "a",
+			Expires:   5 * time.Minute,
+			VersionID: "x",
+		},
+		awscall.PresignInput{
+			Method:             http.MethodPut,
+			Bucket:             "orders",
+			Key:                "a",
+			Expires:            5 * time.Minute,
+			ContentType:        "text/plain",
+			ContentDisposition: "inline;  filename=a",
+			ChecksumSHA256:     "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=",
+			ContentLength:      &length,
+		},
 	)
 }
 
@@ -110,7 +165,13 @@ func TestPresign_MakesTheSDKsURL(t *testing.T) {
 				if err != nil {
 					t.Fatalf("%s: %v", name, err)
 				}
-				got, err := awscall.Presign(awscall.S3{Endpoint: endpoint, Region: "eu-west-1", PathStyle: pathStyle}, ownCredentials(), in, signingTime(), time.Time{})
+				got, err := awscall.Presign(
+					awscall.S3{Endpoint: endpoint, Region: "eu-west-1", PathStyle: pathStyle},
+					ownCredentials(),
+					in,
+					signingTime(),
+					time.Time{},
+				)
 				if err != nil {
 					t.Fatalf("%s: %v", name, err)
 				}
