@@ -8,6 +8,7 @@ import (
 
 	"github.com/hashicorp/vault/sdk/framework"
 	"github.com/hashicorp/vault/sdk/logical"
+	"github.com/s3conn/vault-plugin-s3conn/internal/awscall"
 	"github.com/s3conn/vault-plugin-s3conn/internal/problem"
 	"github.com/s3conn/vault-plugin-s3conn/internal/session"
 	"github.com/s3conn/vault-plugin-s3conn/internal/upstream"
@@ -75,7 +76,7 @@ func statusOf(err error) (status int, known bool) {
 // temporary says whether the error is one of the pool's that a second try may not have.
 func temporary(err error) bool {
 	return errors.Is(err, session.ErrPending) || errors.Is(err, session.ErrGone) || errors.Is(err, session.ErrUnsettled) ||
-		errors.Is(err, session.ErrClosing)
+		errors.Is(err, session.ErrClosing) || errors.Is(err, awscall.ErrSessionEnding)
 }
 
 // upstreamStatus is what a client of Vault's API gets for a failed call. It repeats by itself what comes with 429 or 5xx.

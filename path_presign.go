@@ -10,6 +10,7 @@ import (
 
 	"github.com/s3conn/vault-plugin-s3conn/internal/field"
 	"github.com/s3conn/vault-plugin-s3conn/internal/problem"
+	"github.com/s3conn/vault-plugin-s3conn/internal/session"
 )
 
 const (
@@ -104,6 +105,7 @@ func (b *backend) presign(
 ) (*logical.Response, error) {
 	name := data.Get("name").(string)
 	p := requestProblems(ctx)
+	checkName(p, "name", name)
 	field.RefuseUnknown(p, req.Data, append(field.Names(presignRows()), "name"))
 	in := presignInput(req.Data)
 	in.Check(func(field, text string) {
@@ -114,9 +116,9 @@ func (b *backend) presign(
 	if err := p.Err("presigning a request with connection "+problem.Quote(name), "nothing was signed"); err != nil {
 		return nil, err
 	}
-	live, creds, err := b.credentialsFor(ctx, req.Storage, name, max(minRemaining, in.Expires))
+	used, creds, err := b.credentialsFor(ctx, req.Storage, name, max(session.MinRemaining, in.Expires))
 	if err != nil {
 		return nil, err
 	}
-	return b.presigned(live.conn, &creds, in)
+	return b.presigned(used.conn, &creds, in)
 }

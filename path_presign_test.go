@@ -169,6 +169,9 @@ func TestPresign_MistakesNameTheirFieldAndNothingIsSigned(t *testing.T) {
 				t.Errorf("%s: %s", name, text)
 			}
 		}
+		if text := m.refused(logical.UpdateOperation, "presign/a..b", presignFields()); !strings.Contains(text, "name: ") {
+			t.Errorf("a name with two dots: %s", text)
+		}
 		if aws.count() != 0 {
 			t.Errorf("%d sessions were obtained", aws.count())
 		}

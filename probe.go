@@ -60,10 +60,7 @@ func (b *backend) listBuckets(ctx context.Context, conn *connection.Connection, 
 	}
 	defer httpClient.CloseIdleConnections()
 	client := &awscall.Client{HTTP: httpClient, Now: b.now}
-	store := awscall.S3{Endpoint: conn.S3Endpoint, Region: conn.SigningRegion(), PathStyle: conn.S3PathStyle}
-	return client.ListBuckets(ctx, store, awscall.Credentials{
-		AccessKeyID: creds.AccessKey, SecretAccessKey: creds.SecretKey, SessionToken: creds.SessionToken,
-	})
+	return client.ListBuckets(ctx, storeOf(conn), callCredentials(creds))
 }
 
 func (r *probeResult) response(conn *connection.Connection, now time.Time) map[string]any {
