@@ -4,6 +4,7 @@ package s3conn
 
 import (
 	"context"
+	"net/http"
 	"runtime/debug"
 	"strings"
 	"time"
@@ -109,18 +110,19 @@ func (b *backend) HandleRequest(ctx context.Context, req *logical.Request) (resp
 			resp, err = nil, b.panicked(recovered, req)
 		}
 	}()
-	if resp, err, served := b.serveLive(ctx, req); served {
+	if resp, served, err := b.serveInUse(ctx, req); served {
 		return resp, err
 	}
 	return b.Backend.HandleRequest(b.decodeRequest(ctx, req), req)
 }
 
-// serveLive answers reads of connections that are in use. The framework asks Vault for its replication state at every
-// request, a round trip as long as that of the read itself, to decide about forwarding, which these reads never want.
-// Only names that came through the framework's routing are in use, so its rules for names hold here too.
-func (b *backend) serveLive(ctx context.Context, req *logical.Request) (resp *logical.Response, err error, served bool) { //nolint:revive // served says whether the others count
+// serveInUse answers reads of connections that are in use; served is false for every other request. The framework asks Vault
+// for its replication state at every request, to decide whether to forward it. That round trip takes as long as the read
+// itself, and these reads are never forwarded. Only names that came through the framework's routing are in use, so its
+// rules for names hold here too.
+func (b *backend) serveInUse(ctx context.Context, req *logical.Request) (resp *logical.Response, served bool, err error) {
 	if req.Operation != logical.ReadOperation || len(req.Data) > 0 {
-		return nil, nil, false
+		return nil, false, nil
 	}
 	handle := b.readCredentials
 	name, found := strings.CutPrefix(req.Path, credsPrefix)
@@ -129,13 +131,13 @@ func (b *backend) serveLive(ctx context.Context, req *logical.Request) (resp *lo
 		name, found = strings.CutPrefix(req.Path, sdkPrefix)
 	}
 	if !found || !b.sessions.InUse(session.Key{Name: name}) {
-		return nil, nil, false
+		return nil, false, nil
 	}
 	resp, err = handle(ctx, req.Storage, name)
-	return resp, err, true
+	return resp, true, err
 }
 
-// readByName answers a read of PREFIX/NAME.
+// readByName answers a read of a path that ends in a connection's name.
 type readByName func(ctx context.Context, storage logical.Storage, name string) (*logical.Response, error)
 
 func byName(read readByName) framework.OperationFunc {
@@ -154,8 +156,9 @@ func (b *backend) HandleExistenceCheck(ctx context.Context, req *logical.Request
 	return b.Backend.HandleExistenceCheck(b.decodeRequest(ctx, req), req)
 }
 
-// panicked logs where it happened. The recovered value is left out: it may quote what was being handled.
+// panicked logs where a request panicked. The recovered value is left out: it may quote what was being handled.
 func (b *backend) panicked(_ any, req *logical.Request) error {
 	b.Logger().Error("a request panicked", "operation", req.Operation, "path", req.Path, "stack", string(debug.Stack()))
-	return logical.CodedError(500, "handling the request ended in a defect of this plugin; the server's log has the place, please report it")
+	return logical.CodedError(http.StatusInternalServerError, "handling the request: it ended in a defect of this plugin; "+
+		"the server's log says where; please report it")
 }

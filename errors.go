@@ -18,27 +18,28 @@ import (
 type missingError struct{ name string }
 
 func (e *missingError) Error() string {
-	return fmt.Sprintf("there is no connection %s; \"vault list\" of config/ shows those there are", problem.Quote(e.name))
+	return fmt.Sprintf("there is no connection %s; \"vault list\" of config/ names those that exist", problem.Quote(e.name))
 }
 
-// conflictError is a write that others overtook too often.
+// conflictError is a write that started again too often because other writes came between.
 type conflictError struct{ name string }
 
 func (e *conflictError) Error() string {
-	return fmt.Sprintf("writing connection %s: others changed it again and again meanwhile; what is stored is theirs; read it and write again", problem.Quote(e.name))
+	return fmt.Sprintf("writing connection %s: other writes changed it again and again meanwhile, and this one was not "+
+		"stored; read the connection and write it again", problem.Quote(e.name))
 }
 
-// errorResponse maps every error of a handler to what Vault answers. Only a CodedError that is not wrapped keeps its
+// errorResponse maps every error of a handler to the response of Vault. Only a CodedError that is not wrapped keeps its
 // status on the way from the plugin to Vault.
 //
-//	what is wrong                         answer
+//	cause                                 response
 //	the request, or a permanent refusal   400, an error response
-//	two writers at once                   409
+//	writes at the same time               409
 //	throttling                            429
-//	the service or the way to it          502, 503 or 504: clients of Vault's API try those again
+//	the service or the network            502, 503 or 504: clients of Vault's API repeat the request
 //	a session that has not arrived yet    503
-//	settings that change under a read     503
-//	anything else (storage, a defect)     500, the error as it is; a read-only node's keeps its words
+//	settings that change during a read    503
+//	anything else (storage, a defect)     500 with the error's own text, which Vault needs of a read-only node
 func errorResponse(err error) (*logical.Response, error) {
 	switch status, known := statusOf(err); {
 	case !known:
@@ -50,7 +51,7 @@ func errorResponse(err error) (*logical.Response, error) {
 	}
 }
 
-// statusOf knows the errors that are not this host's own trouble.
+// statusOf returns the HTTP status of an error; known is false for those of this host, such as failing storage.
 func statusOf(err error) (status int, known bool) {
 	var (
 		invalid  *problem.Error
@@ -73,13 +74,14 @@ func statusOf(err error) (status int, known bool) {
 	return 0, false
 }
 
-// temporary says whether the error is one of the pool's that a second try may not have.
+// temporary reports whether the error is one of the pool's that the same request may not get again.
 func temporary(err error) bool {
 	return errors.Is(err, session.ErrPending) || errors.Is(err, session.ErrGone) || errors.Is(err, session.ErrUnsettled) ||
 		errors.Is(err, session.ErrClosing) || errors.Is(err, awscall.ErrSessionEnding)
 }
 
-// upstreamStatus is what a client of Vault's API gets for a failed call. It repeats by itself what comes with 429 or 5xx.
+// upstreamStatus is what a client of Vault's API gets for a failed call. It repeats by itself what comes with 429 or
+// 5xx.
 func upstreamStatus(failed *upstream.Error) int {
 	switch {
 	case failed.Kind == upstream.Permanent:

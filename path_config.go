@@ -29,7 +29,7 @@ With access keys:
 
   vault write s3conn/config/reports access_key=AKIA... secret_key=@secret.txt region=eu-west-1
 
-With IAM Roles Anywhere, where a certificate and its key buy sessions that last for an hour:
+With IAM Roles Anywhere, where a certificate and its key obtain sessions that last for an hour:
 
   vault write s3conn/config/orders auth_type=roles_anywhere region=eu-west-1 session_name=orders \
       profile_arn=arn:aws:rolesanywhere:eu-west-1:123456789012:profile/... \
@@ -37,9 +37,9 @@ With IAM Roles Anywhere, where a certificate and its key buy sessions that last 
       trust_anchor_arn=arn:aws:rolesanywhere:eu-west-1:123456789012:trust-anchor/... \
       certificate=@orders.pem private_key=@orders.key
 
-A write to a connection that is there changes the given fields alone: an omitted field stays as it is, an empty one
-goes back to its default. The result is validated as a whole, everything wrong is told at once, and then nothing has
-changed. With verify_connection=true the connection is also tested first, and stored only if the test passes.
+A write to an existing connection changes the given fields alone: an omitted field stays as it is, an empty one
+goes back to its default. The result is validated as a whole. If anything is wrong, the error names all of it and
+nothing is changed. With verify_connection=true the connection is also tested first, and stored only if the test passes.
 
 A read never returns secret_key, private_key, a passphrase or a proxy's password; in the certificate's place it shows
 what the certificate says. Deleting a connection leaves its leases, which can still be revoked.
@@ -88,7 +88,7 @@ func (b *backend) configPaths() []*framework.Path {
 					Summary: "Change the given fields of a connection.", Responses: stored,
 					ForwardPerformanceStandby: true, ForwardPerformanceSecondary: true},
 				logical.PatchOperation: &framework.PathOperation{Callback: b.answer(b.writeConnection),
-					Summary: "Change the given fields of a connection that is there.", Responses: stored,
+					Summary: "Change the given fields of an existing connection.", Responses: stored,
 					ForwardPerformanceStandby: true, ForwardPerformanceSecondary: true},
 				logical.DeleteOperation: &framework.PathOperation{Callback: b.answer(b.deleteConnection),
 					Summary: "Delete a connection and its session.", Responses: noContent,
@@ -116,7 +116,7 @@ func (b *backend) listConnections(ctx context.Context, req *logical.Request, _ *
 	})
 }
 
-// listed is what a list shows of a connection beside its name; nil when it was deleted meanwhile.
+// listed returns what a list shows of a connection beside its name; nil if it was deleted meanwhile.
 func (b *backend) listed(ctx context.Context, storage logical.Storage, name string) (any, error) {
 	conn, err := loadConnection(ctx, storage, name)
 	var unreadable *connection.UnreadableError
@@ -145,7 +145,7 @@ func (b *backend) readConnection(ctx context.Context, req *logical.Request, data
 	return &logical.Response{Data: shown, Warnings: warnings}, nil
 }
 
-// maxWriteAttempts is how often a write starts again because another one came between its read and its store.
+// maxWriteAttempts is how often a write starts again because another write has come between its read and its store.
 const maxWriteAttempts = 5
 
 func (b *backend) writeConnection(ctx context.Context, req *logical.Request, data *framework.FieldData) (*logical.Response, error) {
@@ -175,8 +175,8 @@ func (b *backend) writeConnection(ctx context.Context, req *logical.Request, dat
 	return nil, &conflictError{name}
 }
 
-// prepareConnection merges, validates and, where asked to, tests what is to be stored. It holds no lock: a test
-// waits for the network.
+// prepareConnection returns the connection that is to be stored: merged, validated and, where asked to, tested. It holds no
+// lock, because a test waits for the network.
 func (b *backend) prepareConnection(ctx context.Context, req *logical.Request, name string, before *connection.Connection, verifyUntil time.Time) (connection.Connection, []string, error) {
 	base, outcome := connection.New(), "nothing was stored"
 	if before != nil {
@@ -204,7 +204,7 @@ func (b *backend) prepareConnection(ctx context.Context, req *logical.Request, n
 	return conn, warnings, nil
 }
 
-// replaceConnection stores the connection if what is stored is still what it was made from.
+// replaceConnection stores the connection if the stored one is still that from which it was made.
 func (b *backend) replaceConnection(ctx context.Context, storage logical.Storage, name string, before, conn *connection.Connection) (bool, error) {
 	lock := locksutil.LockForKey(b.locks, name)
 	lock.Lock()
@@ -223,8 +223,8 @@ func (b *backend) replaceConnection(ctx context.Context, storage logical.Storage
 	return true, saveConnection(ctx, storage, name, conn)
 }
 
-// forget ends what an earlier configuration was using, also when the caller has hung up meanwhile: a session must not
-// stay in storage without its connection. The caller holds the name's lock.
+// forget ends the sessions of an earlier configuration, also when the client has closed the connection meanwhile: a session
+// must not stay in storage without its connection. The caller holds the name's lock.
 func (b *backend) forget(ctx context.Context, storage logical.Storage, name string) {
 	b.sessions.Drop(name)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), session.StorageWait)

@@ -48,7 +48,7 @@ func TestConfigWrite_OvertakenAgainAndAgainIsAConflict(t *testing.T) {
 	m.write("reports", accessKeyFields())
 	overtake(m, "reports", -1)
 	resp, err := m.do(t.Context(), logical.PatchOperation, "config/reports", with("region", "eu-west-1"))
-	if status, text := asVaultSeesIt(t, resp, err); status != http.StatusConflict || !strings.Contains(text, `"reports"`) || !strings.Contains(text, "write again") {
+	if status, text := asVaultSeesIt(t, resp, err); status != http.StatusConflict || !strings.Contains(text, `"reports"`) || !strings.Contains(text, "write it again") {
 		t.Errorf("answered with %d, %q", status, text)
 	}
 	m.storage.afterGet = nil

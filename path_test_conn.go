@@ -17,9 +17,9 @@ const (
 	testSavedDescription = `
   vault write -f s3conn/test/orders
 
-Buys a fresh session where the connection uses Roles Anywhere (never the one that readers share), then calls ListBuckets
-with the credentials. It answers who the credentials are, the buckets, how long each step took, and what the certificate
-has left; or it fails with the service's own code, message and request id.
+Obtains a session of its own where the connection uses Roles Anywhere, then calls ListBuckets with the credentials; the
+session that readers share is not used. The response holds the identity of the credentials, the buckets, how long each
+step took, and when the certificate ends. A test that fails returns the service's own code, message and request id.
 
 Only ListBuckets is called: a bucket that is missing or forbidden does not fail the test.
 `
@@ -61,7 +61,7 @@ func (b *backend) testPaths() []*framework.Path {
 func testResponseSchema() map[string]*framework.FieldSchema {
 	return map[string]*framework.FieldSchema{
 		"identity":              {Type: framework.TypeString, Required: true, Description: "ARN of the assumed role's session, or the access key ID."},
-		"auth_type":             {Type: framework.TypeString, Required: true, Description: "How the credentials were got."},
+		"auth_type":             {Type: framework.TypeString, Required: true, Description: "How the connection authenticates."},
 		"region":                {Type: framework.TypeString, Required: true, Description: "Region that ListBuckets was signed for."},
 		"endpoint":              {Type: framework.TypeString, Description: "Address of the S3-compatible store, where there is one."},
 		"bucket_count":          {Type: framework.TypeInt, Required: true, Description: "Number of buckets that ListBuckets returned."},
