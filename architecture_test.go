@@ -33,7 +33,7 @@ func mayImport() map[string][]string {
 		"health":     {"github.com/prometheus/"},
 		"field":      {"problem", "secret"},
 		"session":    {"secret"},
-		"network":    {"problem", "secret", libraryPath},
+		"network":    {"problem", "secret"},
 		"upstream":   {"network", libraryPath},
 		"awscall":    {"network", "secret", awsCore},
 		"connection": {"field", "network", "problem", "secret", libraryPath, awsCore, mlDSA},

@@ -112,7 +112,7 @@ func (c *Connection) SessionInput() rolesanywhere.CreateSessionInput {
 		Duration:       time.Duration(c.Duration) * time.Second,
 	}
 	if c.SendSessionName {
-		in.RoleSessionName = rolesanywhere.SessionName(c.SessionName)
+		in.RoleSessionName = sentSessionName(c.SessionName)
 	}
 	return in
 }

@@ -23,7 +23,7 @@ func checkIdentity(problems *problem.List, c *Connection, now time.Time) (warnin
 			"identity/NAME/csr, and write its certificate to identity/NAME/certificate"}
 	}
 	certificates := checkCertificate(problems, c)
-	for _, fault := range rolesanywhere.ValidityFaults(certificates, now) {
+	for _, fault := range validityFaults(certificates, now) {
 		problems.Add("certificate", "%v", fault)
 	}
 	key := checkPrivateKey(problems, c)

@@ -6,7 +6,6 @@ import (
 	"unicode"
 
 	"github.com/s3conn/vault-plugin-s3conn/internal/problem"
-	"github.com/s3conn/vault-plugin-s3conn/rolesanywhere"
 )
 
 // Limits of duration, in seconds.
@@ -76,7 +75,7 @@ func checkSessionName(problems *problem.List, c *Connection) (warnings []string)
 	case !c.SendSessionName:
 		return nil
 	}
-	if sent := rolesanywhere.SessionName(c.SessionName); sent != c.SessionName {
+	if sent := sentSessionName(c.SessionName); sent != c.SessionName {
 		return []string{"session_name: AWS does not accept it as it stands; \"" + sent + "\" will be sent"}
 	}
 	return nil

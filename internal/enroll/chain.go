@@ -6,7 +6,7 @@ import (
 	"crypto/x509"
 	"slices"
 
-	"github.com/s3conn/vault-plugin-s3conn/rolesanywhere"
+	"github.com/s3conn/vault-plugin-s3conn/internal/network"
 )
 
 const (
@@ -102,18 +102,12 @@ func publicKeyOf(request Request) ([]byte, error) {
 
 // parsePEM reads the certificates of one text out of a JSON answer.
 func parsePEM(operation, name, text string) ([]*x509.Certificate, error) {
-	blocks, err := rolesanywhere.DecodePEM([]byte(text))
+	certificates, err := network.ParseCertificates(text)
 	if err != nil {
-		return nil, unusable(operation, "its %s is not PEM", name)
+		return nil, unusable(operation, "its %s is not certificates in PEM", name)
 	}
-	if len(blocks) > maxCertificates {
-		return nil, unusable(operation, "its %s holds %d certificates; at most %d are looked at", name, len(blocks), maxCertificates)
-	}
-	certificates := make([]*x509.Certificate, len(blocks))
-	for i, block := range blocks {
-		if certificates[i], err = x509.ParseCertificate(block.Bytes); err != nil {
-			return nil, unusable(operation, "its %s is not an X.509 certificate", name)
-		}
+	if len(certificates) > maxCertificates {
+		return nil, unusable(operation, "its %s holds %d certificates; at most %d are looked at", name, len(certificates), maxCertificates)
 	}
 	return certificates, nil
 }

@@ -98,7 +98,7 @@ func join(certificates []*x509.Certificate, now time.Time, keys ...keyed) (*Pair
 		if err != nil {
 			return nil, err
 		}
-		_, err = rolesanywhere.NewIdentity(certificates, key)
+		joined, err := rolesanywhere.NewIdentity(certificates, key)
 		if errors.Is(err, rolesanywhere.ErrKeyMismatch) {
 			continue
 		}
@@ -108,8 +108,8 @@ func join(certificates []*x509.Certificate, now time.Time, keys ...keyed) (*Pair
 		if err := checkChain(certificates); err != nil {
 			return nil, err
 		}
-		if faults := rolesanywhere.ValidityFaults(certificates, now); len(faults) > 0 {
-			return nil, faults[0]
+		if err := joined.CheckValidity(now); err != nil {
+			return nil, err
 		}
 		return &Pair{network.EncodeCertificates(certificates), one.text, one.origin}, nil
 	}

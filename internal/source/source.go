@@ -50,7 +50,7 @@ func (r *RolesAnywhere) Obtain(ctx context.Context, conn *connection.Connection,
 	}
 	defer httpClient.CloseIdleConnections()
 	turns := newTurns(r, queueOf(conn))
-	client, err := rolesanywhere.NewClient(rolesanywhere.Options{
+	client := rolesanywhere.New(rolesanywhere.Options{
 		Region:     conn.AWSRegion(),
 		Endpoint:   conn.RolesAnywhereEndpoint,
 		HTTPClient: httpClient,
@@ -58,9 +58,6 @@ func (r *RolesAnywhere) Obtain(ctx context.Context, conn *connection.Connection,
 		Timeout:    upstream.Timeout,
 		Now:        r.Now,
 	})
-	if err != nil {
-		return session.Session{}, fmt.Errorf("preparing CreateSession: %w", err)
-	}
 	// The first call's turn may be far off when many connections wake at once, and is not the service's time.
 	if err := turns.wait(ctx, lane); err != nil {
 		if errors.Is(ctx.Err(), context.Canceled) {

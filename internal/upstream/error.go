@@ -82,9 +82,11 @@ func Describe(operation string, err error) error {
 	}
 	switch {
 	case errors.Is(err, rolesanywhere.ErrCertificateExpired):
-		return New("", Permanent, "certificate: "+err.Error()+"; write a new certificate and private_key", err)
+		return New("", Permanent, "certificate: "+cause(err)+"; write a new certificate and private_key", err)
 	case errors.Is(err, rolesanywhere.ErrCertificateNotYetValid):
-		return New("", Permanent, "certificate: "+err.Error()+"; compare this host's clock", err)
+		return New("", Permanent, "certificate: "+cause(err)+"; compare this host's clock", err)
+	case errors.Is(err, rolesanywhere.ErrInvalidInput):
+		return New(operation, Permanent, oneLine(cause(err)), err) // nothing was sent, and the words are this program's
 	}
 	e := &Error{Operation: operation, cause: err}
 	var (
@@ -103,9 +105,21 @@ func Describe(operation string, err error) error {
 	case errors.As(err, &malformed):
 		e.Kind, e.text = Permanent, oneLine(malformed.Error())
 	case errors.Is(err, rolesanywhere.ErrInvalidResponse):
-		e.Kind, e.text = Unavailable, oneLine(err.Error())
+		e.Kind, e.text = Unavailable, oneLine(cause(err))
 	default:
 		e.describeTransport(err)
 	}
 	return e
+}
+
+// cause returns the words of an error without the operation that the SDK's errors begin with: descriptions name it.
+func cause(err error) string {
+	var operation interface {
+		Operation() string
+		Unwrap() error
+	}
+	if errors.As(err, &operation) && operation.Unwrap() != nil {
+		return operation.Unwrap().Error()
+	}
+	return err.Error()
 }
