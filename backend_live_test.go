@@ -25,7 +25,8 @@ func (s *askedSystem) ReplicationState() consts.ReplicationState {
 func TestBackend_WarmReadsAskVaultForNothing(t *testing.T) {
 	sessionTest(t, func(t *testing.T, m *mount, _ *service) {
 		system := &askedSystem{StaticSystemView: logical.TestSystemView()}
-		if err := m.Setup(t.Context(), &logical.BackendConfig{Logger: hclog.NewNullLogger(), System: system, StorageView: m.storage}); err != nil {
+		if err := m.Setup(t.Context(), &logical.BackendConfig{Logger: hclog.NewNullLogger(), System: system,
+			StorageView: m.storage}); err != nil {
 			t.Fatal(err)
 		}
 		m.writeConnections(1)
@@ -63,7 +64,8 @@ func TestSDK_EncodedAnswerEndsWithItsSession(t *testing.T) {
 		m.writeConnections(1)
 		for _, key := range []string{"ASIA1", "ASIA2"} {
 			for range 2 {
-				if _, body := m.readSDK("orders-0"); body["AccessKeyId"] != key || !strings.HasPrefix(body["Token"].(string), "token-"+key[len("ASIA"):]) {
+				if _, body := m.readSDK("orders-0"); body["AccessKeyId"] != key ||
+					!strings.HasPrefix(body["Token"].(string), "token-"+key[len("ASIA"):]) {
 					t.Errorf("sdk/orders-0 = %v, want the session of %s", body, key)
 				}
 			}
@@ -83,7 +85,8 @@ func TestCreds_AnswersOfOneSessionShareNothing(t *testing.T) {
 			pass(10 * time.Second)
 			second := m.read("creds/" + name).Data
 			if second["access_key"] != key {
-				t.Errorf("%s: access_key is %v after the last answer was changed, want %v", name, second["access_key"], key)
+				t.Errorf("%s: access_key is %v after the last answer was changed, want %v", name, second["access_key"],
+					key)
 			}
 			if ttl, found := second["ttl"]; found && ttl != int64(3590) {
 				t.Errorf("%s: ttl is %v ten seconds later, want 3590", name, ttl)

@@ -34,7 +34,8 @@ func (m *mount) budgeted(aws *service) {
 	m.start()
 }
 
-// underTheQuota fails the test if more than ten of the calls fell into one second, or would if one were delayed a little.
+// underTheQuota fails the test if more than ten of the calls fell into one second, or would if one were delayed a
+// little.
 func (s *service) underTheQuota(t *testing.T) {
 	t.Helper()
 	for i := 10; i < len(s.calls); i++ {
@@ -115,11 +116,13 @@ func TestNewFactory_MountsShareOneBudget(t *testing.T) {
 	factory := newFactory(l.clock.Now, shared)
 	var mounts []*mount
 	for range 2 {
-		made, err := factory(t.Context(), &logical.BackendConfig{Logger: hclog.NewNullLogger(), System: logical.TestSystemView()})
+		made, err := factory(t.Context(), &logical.BackendConfig{Logger: hclog.NewNullLogger(),
+			System: logical.TestSystemView()})
 		if err != nil {
 			t.Fatal(err)
 		}
-		m := &mount{t: t, backend: made.(*backend), storage: &brokenStorage{Storage: &logical.InmemStorage{}}, log: &lockedBuffer{}}
+		m := &mount{t: t, backend: made.(*backend), storage: &brokenStorage{Storage: &logical.InmemStorage{}},
+			log: &lockedBuffer{}}
 		t.Cleanup(func() { m.Cleanup(context.Background()) })
 		m.write("orders", l.sessionFields())
 		mounts = append(mounts, m)

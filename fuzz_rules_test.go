@@ -17,14 +17,16 @@ var plainName = regexp.MustCompile(`\A[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}\z`)
 // FuzzConnectionName sends any path below the mount. A name that is accepted is one key in storage, serves under every
 // path and leaves nothing behind; any other path is an answer, and stores nothing.
 func FuzzConnectionName(f *testing.F) {
-	for _, name := range []string{"orders", "a", "a.b-c_d", ".", "..", "../x", "a/b", "a/", "", "-a", "a-", "a\n", "a%2fb", "é", "a b", "A?x=1", strings.Repeat("n", 129)} {
+	for _, name := range []string{"orders", "a", "a.b-c_d", ".", "..", "../x", "a/b", "a/", "", "-a", "a-", "a\n",
+		"a%2fb", "é", "a b", "A?x=1", strings.Repeat("n", 129)} {
 		f.Add(name)
 	}
 	keys := map[string]any{"access_key": "AKIA", "secret_key": planted}
 	f.Fuzz(func(t *testing.T, name string) {
 		b, storage, log := fuzzMount(t)
 		send := func(operation logical.Operation, path string, data map[string]any) *logical.Response {
-			resp, err := b.HandleRequest(t.Context(), &logical.Request{Operation: operation, Path: path, Data: data, Storage: storage})
+			resp, err := b.HandleRequest(t.Context(),
+				&logical.Request{Operation: operation, Path: path, Data: data, Storage: storage})
 			known := []error{logical.ErrUnsupportedPath, logical.ErrUnsupportedOperation, logical.ErrInvalidRequest}
 			if err != nil && !slices.ContainsFunc(known, func(one error) bool { return errors.Is(err, one) }) {
 				t.Fatalf("%s of %q is a 500: %v", operation, path, err)
@@ -34,7 +36,8 @@ func FuzzConnectionName(f *testing.F) {
 			}
 			return resp
 		}
-		_, _, _ = b.HandleExistenceCheck(t.Context(), &logical.Request{Operation: logical.CreateOperation, Path: "config/" + name, Data: keys, Storage: storage})
+		_, _, _ = b.HandleExistenceCheck(t.Context(),
+			&logical.Request{Operation: logical.CreateOperation, Path: "config/" + name, Data: keys, Storage: storage})
 		send(logical.CreateOperation, "config/"+name, keys)
 		stored := storedKeys(t, storage)
 		for _, path := range []string{"creds/", "sdk/", "config/"} {

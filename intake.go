@@ -10,13 +10,13 @@ import (
 )
 
 // The framework checks types by itself, but its error quotes the value: a secret_key sent as an object would be
-// repeated in the response, the server's log and the audit log. So the fields of every path are decoded here first, with
-// errors that never quote a secret, and the framework sees only values that it accepts.
+// repeated in the response, the server's log and the audit log. So the fields of every path are decoded here first,
+// with errors that never quote a secret, and the framework sees only values that it accepts.
 
 type intakeKey struct{}
 
-// decodeRequest replaces the request's fields by their decoded values, as field.Row.Decode returns them. A field that cannot be
-// decoded is left out, and requestProblems returns what is wrong with it.
+// decodeRequest replaces the request's fields by their decoded values, as field.Row.Decode returns them. A field that
+// cannot be decoded is left out, and requestProblems returns what is wrong with it.
 func (b *backend) decodeRequest(ctx context.Context, req *logical.Request) context.Context {
 	if len(req.Data) == 0 {
 		return ctx

@@ -54,7 +54,8 @@ func (l *heldLease) renew(increment time.Duration) time.Duration {
 		l.m.t.Fatalf("renewing after %s: %v", bubbleNow().Sub(l.issued), err)
 	}
 	// Vault's clock is the bubble's own.
-	ttl, _, err := framework.CalculateTTL(logical.TestSystemView(), increment, resp.Secret.TTL, 0, resp.Secret.MaxTTL, 0, l.issued.Add(-bubbleOffset))
+	ttl, _, err := framework.CalculateTTL(logical.TestSystemView(), increment, resp.Secret.TTL, 0, resp.Secret.MaxTTL,
+		0, l.issued.Add(-bubbleOffset))
 	if err != nil {
 		l.m.t.Fatalf("Vault refuses TTL %s and MaxTTL %s: %v", resp.Secret.TTL, resp.Secret.MaxTTL, err)
 	}
@@ -81,7 +82,8 @@ func TestLease_EndsAMinuteBeforeItsSession(t *testing.T) {
 			if resp.Secret == nil || resp.Secret.TTL != want || resp.Secret.MaxTTL != want || !resp.Secret.Renewable {
 				t.Fatalf("after %s the lease is %+v, want a renewable one of %s", passed, resp.Secret, want)
 			}
-			if warnings := strings.Join(resp.Warnings, ""); !strings.Contains(warnings, "Revoking this lease does not end the session") {
+			if warnings := strings.Join(resp.Warnings, ""); !strings.Contains(warnings,
+				"Revoking this lease does not end the session") {
 				t.Errorf("the warnings do not say what revoking cannot do: %q", warnings)
 			}
 		}
@@ -106,7 +108,8 @@ func TestLeaseRenew_GivesWhatIsLeftAndNeverMore(t *testing.T) {
 	sessionTest(t, func(t *testing.T, m *mount, _ *service) {
 		m.writeConnections(1)
 		lease := m.hold("orders-0")
-		for _, passed := range []time.Duration{0, time.Second, 1000 * time.Second, 2000 * time.Second, 537 * time.Second} {
+		for _, passed := range []time.Duration{0, time.Second, 1000 * time.Second, 2000 * time.Second,
+			537 * time.Second} {
 			pass(passed)
 			left := lease.issued.Add(time.Hour - time.Minute).Sub(bubbleNow())
 			for _, increment := range []time.Duration{0, time.Hour, 47 * time.Hour} {
@@ -152,8 +155,10 @@ func TestLeaseRenew_NothingLeftIsRefusedWithTheReason(t *testing.T) {
 			pass(passed)
 			status, text := lease.refusal()
 			end := testTime.Add(time.Hour).Format(time.RFC3339)
-			if status != http.StatusBadRequest || !strings.Contains(text, end) || !strings.Contains(text, "read the credentials again") {
-				t.Errorf("a renewal with nothing left is answered with %d, %q; want a 400 with the session's end %s", status, text, end)
+			if status != http.StatusBadRequest || !strings.Contains(text, end) ||
+				!strings.Contains(text, "read the credentials again") {
+				t.Errorf("a renewal with nothing left is answered with %d, %q; want a 400 with the session's end %s",
+					status, text, end)
 			}
 		}
 	})
@@ -165,7 +170,8 @@ func TestLeaseRenew_DamagedLeaseIsRefusedWithTheReason(t *testing.T) {
 		for _, damaged := range []any{nil, "", "soon", 1.7e9} {
 			lease := m.hold("orders-0")
 			lease.secret.InternalData[leaseExpiration] = damaged
-			if status, text := lease.refusal(); status != http.StatusBadRequest || !strings.Contains(text, "does not say when its session ends") {
+			if status, text := lease.refusal(); status != http.StatusBadRequest ||
+				!strings.Contains(text, "does not say when its session ends") {
 				t.Errorf("a lease whose expiration is %v is answered with %d, %q", damaged, status, text)
 			}
 		}

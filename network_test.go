@@ -40,11 +40,14 @@ func TestNetwork_TrustsCACertAndNothingElseOfItsOwn(t *testing.T) {
 	m.must(logical.UpdateOperation, "test", keys(server.URL, with("ca_cert", ca)))
 
 	resp, err := m.do(t.Context(), logical.UpdateOperation, "test", keys(server.URL))
-	if status, text := asVaultSeesIt(t, resp, err); status != http.StatusBadGateway || !strings.Contains(text, "its CA goes into ca_cert") {
+	if status, text := asVaultSeesIt(t, resp, err); status != http.StatusBadGateway ||
+		!strings.Contains(text, "its CA goes into ca_cert") {
 		t.Errorf("without ca_cert: %d, %q", status, text)
 	}
-	resp, err = m.do(t.Context(), logical.UpdateOperation, "test", keys(strings.Replace(server.URL, "127.0.0.1", "localhost", 1), with("ca_cert", ca)))
-	if status, text := asVaultSeesIt(t, resp, err); status != http.StatusBadGateway || !strings.Contains(text, "is not valid for it") {
+	resp, err = m.do(t.Context(), logical.UpdateOperation, "test",
+		keys(strings.Replace(server.URL, "127.0.0.1", "localhost", 1), with("ca_cert", ca)))
+	if status, text := asVaultSeesIt(t, resp, err); status != http.StatusBadGateway ||
+		!strings.Contains(text, "is not valid for it") {
 		t.Errorf("under a name that the certificate does not have: %d, %q", status, text)
 	}
 }
@@ -68,7 +71,8 @@ func TestNetwork_HTTPSToAPlainServerIsNamed(t *testing.T) {
 		l.sessionFields(with("rolesanywhere_endpoint", plain(l.aws.URL))),
 	} {
 		resp, err := l.do(t.Context(), logical.UpdateOperation, "test", fields)
-		if status, text := asVaultSeesIt(t, resp, err); status != http.StatusBadGateway || !strings.Contains(text, "does not speak TLS at that address") {
+		if status, text := asVaultSeesIt(t, resp, err); status != http.StatusBadGateway ||
+			!strings.Contains(text, "does not speak TLS at that address") {
 			t.Errorf("answered with %d, %q", status, text)
 		}
 	}
@@ -79,13 +83,16 @@ func TestNetwork_FollowsNoRedirect(t *testing.T) {
 	t.Parallel()
 	l := newLab(t, rolesanywheretest.Options{})
 	elsewhere := newStore(t)
-	for _, status := range []int{http.StatusMovedPermanently, http.StatusFound, http.StatusTemporaryRedirect, http.StatusPermanentRedirect} {
+	for _, status := range []int{http.StatusMovedPermanently, http.StatusFound, http.StatusTemporaryRedirect,
+		http.StatusPermanentRedirect} {
 		l.store.say(func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, elsewhere.URL+"/", status) })
-		if resp, err := l.do(t.Context(), logical.UpdateOperation, "test", l.keyFields()); err == nil && !resp.IsError() {
+		if resp, err := l.do(t.Context(), logical.UpdateOperation, "test", l.keyFields()); err == nil &&
+			!resp.IsError() {
 			t.Errorf("a redirect with %d passed the test: %+v", status, resp)
 		}
 		l.aws.Inject(rolesanywheretest.Fault{Times: 1, Status: status, Redirect: elsewhere.URL})
-		if resp, err := l.do(t.Context(), logical.UpdateOperation, "test", l.sessionFields()); err == nil && !resp.IsError() {
+		if resp, err := l.do(t.Context(), logical.UpdateOperation, "test", l.sessionFields()); err == nil &&
+			!resp.IsError() {
 			t.Errorf("CreateSession's redirect with %d passed the test: %+v", status, resp)
 		}
 	}
@@ -152,7 +159,8 @@ func TestNetwork_GoesThroughProxyURL(t *testing.T) {
 	server := httptest.NewServer(proxy)
 	t.Cleanup(server.Close)
 	through := func(user string) map[string]any {
-		return keys("https://example.com", with("ca_cert", ca), with("proxy_url", strings.Replace(server.URL, "http://", "http://"+user, 1)))
+		return keys("https://example.com", with("ca_cert", ca),
+			with("proxy_url", strings.Replace(server.URL, "http://", "http://"+user, 1)))
 	}
 	m.must(logical.UpdateOperation, "test", through("user:CANARY@"))
 	if proxy.count() != 1 {
@@ -160,7 +168,8 @@ func TestNetwork_GoesThroughProxyURL(t *testing.T) {
 	}
 	for _, user := range []string{"", "user:CANARY2@"} {
 		text := m.refused(logical.UpdateOperation, "test", through(user))
-		if !strings.Contains(text, "the proxy refused the connection (HTTP 407); check proxy_url") || strings.Contains(text, "CANARY") {
+		if !strings.Contains(text, "the proxy refused the connection (HTTP 407); check proxy_url") ||
+			strings.Contains(text, "CANARY") {
 			t.Errorf("the proxy's refusal is told as %q", text)
 		}
 	}
@@ -173,7 +182,8 @@ func TestNetwork_ForbiddenAddressIsTheOperatorsToMend(t *testing.T) {
 	conn := l.connection(l.keyFields())
 	conn.S3Endpoint = "http://169.254.169.254" // as a name would resolve
 	_, err := l.probe(t.Context(), conn)
-	if resp, err := errorResponse(err); err != nil || !resp.IsError() || !strings.Contains(resp.Error().Error(), "link-local or metadata address") {
+	if resp, err := errorResponse(err); err != nil || !resp.IsError() ||
+		!strings.Contains(resp.Error().Error(), "link-local or metadata address") {
 		t.Errorf("answered with %+v, %v", resp, err)
 	}
 }

@@ -19,7 +19,8 @@ func overtake(m *mount, name string, times int) {
 		}
 		times--
 		other := connection.New()
-		other.Revision, other.AccessKey, other.SecretKey, other.S3Region = connection.NewRevision(), "AKIAOTHER", secret.New("other"), "theirs"
+		other.Revision, other.AccessKey, other.SecretKey, other.S3Region = connection.NewRevision(), "AKIAOTHER",
+			secret.New("other"), "theirs"
 		if err := saveConnection(m.t.Context(), m.storage, name, &other); err != nil {
 			m.t.Error(err)
 		}
@@ -48,7 +49,8 @@ func TestConfigWrite_OvertakenAgainAndAgainIsAConflict(t *testing.T) {
 	m.write("reports", accessKeyFields())
 	overtake(m, "reports", -1)
 	resp, err := m.do(t.Context(), logical.PatchOperation, "config/reports", with("region", "eu-west-1"))
-	if status, text := asVaultSeesIt(t, resp, err); status != http.StatusConflict || !strings.Contains(text, `"reports"`) || !strings.Contains(text, "write it again") {
+	if status, text := asVaultSeesIt(t, resp, err); status != http.StatusConflict ||
+		!strings.Contains(text, `"reports"`) || !strings.Contains(text, "write it again") {
 		t.Errorf("answered with %d, %q", status, text)
 	}
 	m.storage.afterGet = nil
@@ -70,7 +72,8 @@ func TestConfigWrite_CustomRegionOfUnknownPartitionIsNotJudged(t *testing.T) {
 	}
 	m.write("orders", in("aws-new", "xx-new-9"))
 	for _, known := range []map[string]any{
-		in("aws-new", "us-east-1"), in("aws", "cn-new-9"), changed(in("aws-new", "us-east-1"), []map[string]any{with("custom_region", "")}),
+		in("aws-new", "us-east-1"), in("aws", "cn-new-9"),
+		changed(in("aws-new", "us-east-1"), []map[string]any{with("custom_region", "")}),
 	} {
 		assertRefused(t, m.refused(logical.UpdateOperation, "config/orders", known), "profile_arn: ", "is in partition")
 	}

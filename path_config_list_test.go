@@ -16,7 +16,8 @@ func TestConfigList_ShowsAuthTypeAndRegionAndSurvivesADamagedEntry(t *testing.T)
 	m := newMount(t)
 	m.write("reports", accessKeyFields(with("custom_region", "xx-new-9")))
 	m.write("orders", rolesAnywhereFields(t))
-	if err := m.storage.Put(t.Context(), &logical.StorageEntry{Key: "config/damaged", Value: []byte(`{"secret_key": "CANARY`)}); err != nil {
+	if err := m.storage.Put(t.Context(), &logical.StorageEntry{Key: "config/damaged",
+		Value: []byte(`{"secret_key": "CANARY`)}); err != nil {
 		t.Fatal(err)
 	}
 	got := m.must(logical.ListOperation, "config/", nil).Data
@@ -24,7 +25,8 @@ func TestConfigList_ShowsAuthTypeAndRegionAndSurvivesADamagedEntry(t *testing.T)
 		t.Errorf("keys = %s", keys)
 	}
 	info := got["key_info"].(map[string]any)
-	if reports := info["reports"].(map[string]any); reports["auth_type"] != "access_key" || reports["region"] != "xx-new-9" {
+	if reports := info["reports"].(map[string]any); reports["auth_type"] != "access_key" ||
+		reports["region"] != "xx-new-9" {
 		t.Errorf("key info of reports = %v", reports)
 	}
 	if damaged := info["damaged"].(map[string]any); damaged["error"] == nil {
@@ -42,7 +44,8 @@ func TestConfigList_LeavesOutWhatIsDeletedMeanwhile(t *testing.T) {
 	m.write("reports", accessKeyFields())
 	m.storage.Storage = deletingStorage{m.storage.Storage}
 	got := m.must(logical.ListOperation, "config/", nil).Data
-	if info := got["key_info"].(map[string]any); len(info) != 1 || strings.Join(got["keys"].([]string), " ") != "reports" {
+	if info := got["key_info"].(map[string]any); len(info) != 1 ||
+		strings.Join(got["keys"].([]string), " ") != "reports" {
 		t.Errorf("the list is %v, want reports alone", got)
 	}
 }

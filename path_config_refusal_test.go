@@ -15,13 +15,17 @@ func TestConfigWrite_RefusesBadInputAndChangesNothing(t *testing.T) {
 		fields      map[string]any
 		field, says string
 	}{
-		"a missing field":         {accessKeyFields(with("secret_key", "")), "secret_key: ", "is required"},
-		"a field of another type": {accessKeyFields(with("role_arn", "arn:aws:iam::123456789012:role/app")), "role_arn: ", "belongs to auth_type"},
-		"an unknown auth_type":    {accessKeyFields(with("auth_type", "iam")), "auth_type: ", `"access_key" or "roles_anywhere"`},
-		"a secret as an object":   {accessKeyFields(with("secret_key", map[string]any{"a": "CANARY"})), "secret_key: ", "is an object"},
-		"a text for a boolean":    {accessKeyFields(with("s3_path_style", "CANARY")), "s3_path_style: ", "true or false"},
-		"an unknown field":        {accessKeyFields(with("regoin", "CANARY")), `"regoin": `, "did you mean region?"},
-		"an identity's half":      {rolesAnywhereFields(t, with("private_key", "garbage")), "private_key: ", "PEM"},
+		"a missing field": {accessKeyFields(with("secret_key", "")), "secret_key: ", "is required"},
+		"a field of another type": {accessKeyFields(with("role_arn", "arn:aws:iam::123456789012:role/app")),
+			"role_arn: ", "belongs to auth_type"},
+		"an unknown auth_type": {accessKeyFields(with("auth_type", "iam")), "auth_type: ",
+			`"access_key" or "roles_anywhere"`},
+		"a secret as an object": {accessKeyFields(with("secret_key", map[string]any{"a": "CANARY"})), "secret_key: ",
+			"is an object"},
+		"a text for a boolean": {accessKeyFields(with("s3_path_style", "CANARY")), "s3_path_style: ",
+			"true or false"},
+		"an unknown field":   {accessKeyFields(with("regoin", "CANARY")), `"regoin": `, "did you mean region?"},
+		"an identity's half": {rolesAnywhereFields(t, with("private_key", "garbage")), "private_key: ", "PEM"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -63,13 +67,15 @@ func TestConfigWrite_ManyUnknownFieldsGiveAShortError(t *testing.T) {
 		fields[fmt.Sprintf("field-%06d-%s", i, strings.Repeat("x", 100))] = "CANARY"
 	}
 	text := m.refused(logical.UpdateOperation, "config/reports", fields)
-	if len(text) > 4000 || !strings.Contains(text, "and 99990 more that do not exist") || strings.Contains(text, "CANARY") {
+	if len(text) > 4000 || !strings.Contains(text, "and 99990 more that do not exist") ||
+		strings.Contains(text, "CANARY") {
 		t.Errorf("told in %d bytes: %.500s", len(text), text)
 	}
 	if text := m.refused(logical.UpdateOperation, "test", fields); len(text) > 4000 {
 		t.Errorf("test tells it in %d bytes", len(text))
 	}
-	if text := m.refused(logical.UpdateOperation, "config/reports", accessKeyFields(with(strings.Repeat("y", 1<<20), 1))); len(text) > 4000 {
+	if text := m.refused(logical.UpdateOperation, "config/reports",
+		accessKeyFields(with(strings.Repeat("y", 1<<20), 1))); len(text) > 4000 {
 		t.Errorf("a field's name of 1 MiB is told in %d bytes", len(text))
 	}
 }

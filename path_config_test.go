@@ -14,12 +14,15 @@ import (
 func TestConfigRead_ShowsFieldsAndNoSecrets(t *testing.T) {
 	t.Parallel()
 	m := newMount(t)
-	m.write("reports", accessKeyFields(with("region", "eu-west-1"), with("proxy_url", "http://user:pr0xypass@proxy.example:3128"),
+	m.write("reports", accessKeyFields(with("region", "eu-west-1"),
+		with("proxy_url", "http://user:pr0xypass@proxy.example:3128"),
 		with("s3_path_style", "true")))
 	got := m.read("config/reports").Data
 	for name, want := range map[string]any{
-		"name": "reports", "auth_type": "access_key", "region": "eu-west-1", "custom_region": "", "access_key": "AKIAEXAMPLE",
-		"s3_endpoint": "", "s3_region": "", "s3_path_style": true, "ca_cert": "", "proxy_url": "http://user:xxxxx@proxy.example:3128",
+		"name": "reports", "auth_type": "access_key", "region": "eu-west-1", "custom_region": "",
+		"access_key":  "AKIAEXAMPLE",
+		"s3_endpoint": "", "s3_region": "", "s3_path_style": true, "ca_cert": "",
+		"proxy_url": "http://user:xxxxx@proxy.example:3128",
 	} {
 		if got[name] != want {
 			t.Errorf("%s = %#v, want %#v", name, got[name], want)
@@ -32,9 +35,11 @@ func TestConfigRead_ShowsFieldsAndNoSecrets(t *testing.T) {
 	m.write("orders", rolesAnywhereFields(t))
 	got = m.read("config/orders").Data
 	for name, want := range map[string]any{
-		"name": "orders", "session_name": "orders-api", "send_session_name": true, "duration": int64(3600), "extended_duration": false,
-		"generate_lease": true, "certificate_subject": "CN=p256,O=Lab", "certificate_issuer": "CN=Lab Root CA",
-		"certificate_key_type": "ECDSA P-256", "certificate_not_after": "2027-11-23T09:26:49Z", "certificate_not_before": "2026-11-23T09:26:49Z",
+		"name": "orders", "session_name": "orders-api", "send_session_name": true, "duration": int64(3600),
+		"extended_duration": false,
+		"generate_lease":    true, "certificate_subject": "CN=p256,O=Lab", "certificate_issuer": "CN=Lab Root CA",
+		"certificate_key_type": "ECDSA P-256", "certificate_not_after": "2027-11-23T09:26:49Z",
+		"certificate_not_before":    "2026-11-23T09:26:49Z",
 		"certificate_serial_number": "10:7a:0b:6f:03:2b:81:01:21:2e:47:9a:94:3d:0e:5f:3e:40:3a:20",
 	} {
 		if got[name] != want {
@@ -44,7 +49,8 @@ func TestConfigRead_ShowsFieldsAndNoSecrets(t *testing.T) {
 	if fingerprint := got["certificate_sha256"].(string); len(fingerprint) != 64 {
 		t.Errorf("certificate_sha256 = %q, want 64 hexadecimal digits", fingerprint)
 	}
-	for _, hidden := range []string{"private_key", "private_key_passphrase", "certificate", "secret_key", "access_key", "verify_connection"} {
+	for _, hidden := range []string{"private_key", "private_key_passphrase", "certificate", "secret_key", "access_key",
+		"verify_connection"} {
 		if _, there := got[hidden]; there {
 			t.Errorf("a read shows %s", hidden)
 		}
@@ -69,7 +75,8 @@ func TestConfigWrite_PartialUpdateKeepsTheRest(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if conn.RoleARN != "arn:aws:iam::123456789012:role/path/other" || conn.Duration != 1800 || conn.PrivateKey.Empty() || conn.Certificate == "" {
+		if conn.RoleARN != "arn:aws:iam::123456789012:role/path/other" || conn.Duration != 1800 ||
+			conn.PrivateKey.Empty() || conn.Certificate == "" {
 			t.Errorf("%s changed more than role_arn: %+v", op, conn.Settings)
 		}
 	}
@@ -84,12 +91,14 @@ func TestConfigWrite_EmptyValueClears(t *testing.T) {
 		m.must(logical.PatchOperation, "config/orders", map[string]any{
 			"duration": empty, "s3_endpoint": empty, "generate_lease": empty, "region": empty, "proxy_url": empty})
 		got := m.read("config/orders").Data
-		for name, want := range map[string]any{"duration": int64(3600), "s3_endpoint": "", "generate_lease": true, "region": "us-east-1", "proxy_url": ""} {
+		for name, want := range map[string]any{"duration": int64(3600), "s3_endpoint": "", "generate_lease": true,
+			"region": "us-east-1", "proxy_url": ""} {
 			if got[name] != want {
 				t.Errorf("after clearing with %#v: %s = %#v, want its default %#v", empty, name, got[name], want)
 			}
 		}
-		if text := m.refused(logical.PatchOperation, "config/orders", with("role_arn", empty)); !strings.Contains(text, "role_arn: is required") {
+		if text := m.refused(logical.PatchOperation, "config/orders", with("role_arn", empty)); !strings.Contains(text,
+			"role_arn: is required") {
 			t.Errorf("clearing a required field: %s", text)
 		}
 	}
@@ -113,7 +122,8 @@ func TestConfigWrite_ChangingAuthTypeDropsTheOther(t *testing.T) {
 func TestConfigWrite_StoresTheKeyInPlainPKCS8AndNoPassphrase(t *testing.T) {
 	t.Parallel()
 	m := newMount(t)
-	m.write("orders", rolesAnywhereFields(t, with("certificate", "Bag Attributes\n friendlyName: CANARY\n"+vector(t, "p256.pem"))))
+	m.write("orders", rolesAnywhereFields(t, with("certificate",
+		"Bag Attributes\n friendlyName: CANARY\n"+vector(t, "p256.pem"))))
 	stored := m.stored("orders")
 	if strings.Contains(stored, "CANARY") {
 		t.Error("text around the certificate was stored")
@@ -158,7 +168,8 @@ func TestConfigWrite_ConcurrentPatchesAreAllKept(t *testing.T) {
 	m := newMount(t)
 	m.write("reports", accessKeyFields())
 	var wg sync.WaitGroup
-	for name, value := range map[string]any{"region": "eu-west-1", "s3_region": "garage", "s3_path_style": true, "s3_endpoint": "https://s3.example"} {
+	for name, value := range map[string]any{"region": "eu-west-1", "s3_region": "garage", "s3_path_style": true,
+		"s3_endpoint": "https://s3.example"} {
 		wg.Go(func() {
 			for {
 				_, err := m.do(t.Context(), logical.PatchOperation, "config/reports", with(name, value))
@@ -175,7 +186,8 @@ func TestConfigWrite_ConcurrentPatchesAreAllKept(t *testing.T) {
 	}
 	wg.Wait()
 	got := m.read("config/reports").Data
-	for name, want := range map[string]any{"region": "eu-west-1", "s3_region": "garage", "s3_path_style": true, "s3_endpoint": "https://s3.example"} {
+	for name, want := range map[string]any{"region": "eu-west-1", "s3_region": "garage", "s3_path_style": true,
+		"s3_endpoint": "https://s3.example"} {
 		if got[name] != want {
 			t.Errorf("%s = %v, want %v: a concurrent patch was lost", name, got[name], want)
 		}
@@ -235,7 +247,8 @@ func TestConfigWrite_CancelledRequestStoresNothing(t *testing.T) {
 	m := newMount(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := m.do(ctx, logical.UpdateOperation, "config/reports", accessKeyFields()); !errors.Is(err, context.Canceled) {
+	if _, err := m.do(ctx, logical.UpdateOperation, "config/reports", accessKeyFields()); !errors.Is(err,
+		context.Canceled) {
 		t.Errorf("error = %v, want the cancellation", err)
 	}
 	if m.stored("reports") != "" {

@@ -27,7 +27,8 @@ func TestConfigWrite_VerifiesOnlyWhenAskedTo(t *testing.T) {
 		if l.stored("reports") == "" {
 			t.Errorf("verify_connection=%#v: nothing was stored", test.given)
 		}
-		if strings.Contains(l.stored("reports"), "verify") || l.read("config/reports").Data["verify_connection"] != nil {
+		if strings.Contains(l.stored("reports"), "verify") ||
+			l.read("config/reports").Data["verify_connection"] != nil {
 			t.Errorf("verify_connection=%#v was stored", test.given)
 		}
 	}
@@ -52,9 +53,12 @@ func TestConfigWrite_FailedVerificationChangesNothing(t *testing.T) {
 		status int
 		says   string
 	}{
-		"refused":   {refusing(http.StatusForbidden, "InvalidAccessKeyId", "unknown"), http.StatusBadRequest, "ListBuckets: InvalidAccessKeyId: unknown (HTTP 403, request id s3-req)"},
-		"throttled": {refusing(http.StatusServiceUnavailable, "SlowDown", "busy"), http.StatusTooManyRequests, "SlowDown: busy"},
-		"no store":  {say(http.StatusOK, "text/html", "<html>"), http.StatusBadRequest, "the response is not one of S3"},
+		"refused": {refusing(http.StatusForbidden, "InvalidAccessKeyId", "unknown"), http.StatusBadRequest,
+			"ListBuckets: InvalidAccessKeyId: unknown (HTTP 403, request id s3-req)"},
+		"throttled": {refusing(http.StatusServiceUnavailable, "SlowDown", "busy"), http.StatusTooManyRequests,
+			"SlowDown: busy"},
+		"no store": {say(http.StatusOK, "text/html", "<html>"), http.StatusBadRequest,
+			"the response is not one of S3"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -65,9 +69,12 @@ func TestConfigWrite_FailedVerificationChangesNothing(t *testing.T) {
 				t.Helper()
 				resp, err := l.do(t.Context(), op, "config/reports", verified)
 				status, text := asVaultSeesIt(t, resp, err)
-				if status != test.status || !strings.HasPrefix(text, `writing connection "reports": testing it first: `) ||
-					!strings.Contains(text, test.says) || !strings.HasSuffix(text, "; "+outcome) || strings.Contains(text, "CANARY") {
-					t.Errorf("%s is answered with %d, %q; want %d, %q and %q", op, status, text, test.status, test.says, outcome)
+				if status != test.status || !strings.HasPrefix(text,
+					`writing connection "reports": testing it first: `) ||
+					!strings.Contains(text, test.says) || !strings.HasSuffix(text, "; "+outcome) ||
+					strings.Contains(text, "CANARY") {
+					t.Errorf("%s is answered with %d, %q; want %d, %q and %q", op, status, text, test.status, test.says,
+						outcome)
 				}
 			}
 			write(logical.UpdateOperation, "nothing was stored")
@@ -91,7 +98,8 @@ func TestConfigWrite_FailedVerificationLeavesTheSession(t *testing.T) {
 	l.write("orders", l.sessionFields())
 	shared := l.read("creds/orders").Data["access_key"]
 	l.aws.Inject(rolesanywheretest.Fault{Times: 1, Status: 403, Code: "AccessDeniedException", Message: "no"})
-	text := l.refused(logical.PatchOperation, "config/orders", map[string]any{"duration": 1200, "verify_connection": true})
+	text := l.refused(logical.PatchOperation, "config/orders",
+		map[string]any{"duration": 1200, "verify_connection": true})
 	if !strings.Contains(text, "CreateSession: AccessDeniedException: no") {
 		t.Errorf("the error is %q", text)
 	}

@@ -16,8 +16,9 @@ func TestCreds_SessionHasEveryField(t *testing.T) {
 		m.writeConnections(1)
 		const role = "arn:aws:iam::" + testAccount + ":role/app-0"
 		want := map[string]any{
-			"access_key": "ASIA1", "secret_key": "secret-1", "session_token": "token-1-" + role, "security_token": "token-1-" + role,
-			"expiration": testTime.Add(time.Hour).Format(time.RFC3339), "ttl": int64(3600), "arn": role,
+			"access_key": "ASIA1", "secret_key": "secret-1", "session_token": "token-1-" + role,
+			"security_token": "token-1-" + role,
+			"expiration":     testTime.Add(time.Hour).Format(time.RFC3339), "ttl": int64(3600), "arn": role,
 			"region": "us-east-1", "auth_type": connection.AuthRolesAnywhere,
 		}
 		if got := m.read("creds/orders-0").Data; !maps.Equal(got, want) {
@@ -54,7 +55,8 @@ func TestCreds_WarnOfACertificateNearItsEnd(t *testing.T) {
 		m.writeConnections(1)
 		end := time.Date(2027, 11, 23, 9, 26, 49, 0, time.UTC)
 		warned := func() bool {
-			return strings.Contains(strings.Join(m.read("creds/orders-0").Warnings, "\n"), "certificate: it expires on 2027-11-23T09:26:49Z")
+			return strings.Contains(strings.Join(m.read("creds/orders-0").Warnings, "\n"),
+				"certificate: it expires on 2027-11-23T09:26:49Z")
 		}
 		pass(end.Add(-30 * 24 * time.Hour).Sub(bubbleNow()))
 		if warned() {
@@ -74,7 +76,8 @@ func TestCreds_WarnOfACertificateNearItsEnd(t *testing.T) {
 func TestCreds_MissingConnectionIsNamed(t *testing.T) {
 	t.Parallel()
 	m := newMount(t)
-	if text := m.refused(logical.ReadOperation, "creds/nothing", nil); !strings.Contains(text, `there is no connection "nothing"`) {
+	if text := m.refused(logical.ReadOperation, "creds/nothing", nil); !strings.Contains(text,
+		`there is no connection "nothing"`) {
 		t.Errorf("the error is %q", text)
 	}
 }
@@ -82,7 +85,8 @@ func TestCreds_MissingConnectionIsNamed(t *testing.T) {
 func TestCreds_FailureKeepsItsStatus(t *testing.T) {
 	sessionTest(t, func(t *testing.T, m *mount, aws *service) {
 		m.writeConnections(1)
-		for _, status := range []int{http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout} {
+		for _, status := range []int{http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable,
+			http.StatusGatewayTimeout} {
 			aws.set(func(s *service) { s.err = failedCall(status, "no") })
 			pass(time.Minute) // no pause is longer
 			resp, err := m.do(t.Context(), logical.ReadOperation, "creds/orders-0", nil)

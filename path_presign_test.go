@@ -72,7 +72,8 @@ func TestPresign_ObeysTheConnectionsStore(t *testing.T) {
 	}
 	m.write("store", with("s3_path_style", false))
 	m.write("store", with("s3_endpoint", "https://store.example:9000"))
-	if u, _ := parsedURL(t, m.must(logical.UpdateOperation, "presign/store", presignFields())); u.Host != "orders.store.example:9000" {
+	if u, _ := parsedURL(t, m.must(logical.UpdateOperation, "presign/store",
+		presignFields())); u.Host != "orders.store.example:9000" {
 		t.Errorf("without path style the host is %s", u.Host)
 	}
 }
@@ -81,7 +82,8 @@ func TestPresign_SpacesAtTheEndsOfAKeyAreOfTheKey(t *testing.T) {
 	t.Parallel()
 	m := newMount(t)
 	m.write("reports", accessKeyFields())
-	if u, _ := parsedURL(t, m.must(logical.UpdateOperation, "presign/reports", presignFields(with("key", " a/ ")))); u.Path != "/ a/ " {
+	if u, _ := parsedURL(t, m.must(logical.UpdateOperation, "presign/reports",
+		presignFields(with("key", " a/ ")))); u.Path != "/ a/ " {
 		t.Errorf("the path is %q", u.Path)
 	}
 }
@@ -144,22 +146,26 @@ func TestPresign_MistakesNameTheirFieldAndNothingIsSigned(t *testing.T) {
 			change map[string]any
 			says   string
 		}{
-			"no bucket":          {with("bucket", ""), "bucket: is not a bucket's name"},
-			"a bucket's path":    {with("bucket", "orders/x"), "bucket: is not a bucket's name"},
-			"no key":             {with("key", absent), "key: is empty"},
-			"a line in a key":    {with("key", "a\nb"), "key: holds a control character"},
-			"dots in a key":      {with("key", "a/../b"), `key: has "." or ".." as a segment`},
-			"another method":     {with("method", "POST"), `method: "POST" is unknown; it has to be "GET", "HEAD", "PUT" or "DELETE"`},
-			"a method's object":  {with("method", map[string]any{"a": "CANARY"}), "method: is an object"},
-			"a key's object":     {with("key", map[string]any{"a": "CANARY"}), "key: is an object"},
-			"no time":            {with("expires", 0), "expires: has to be from 1 second to 7 days"},
-			"a negative time":    {with("expires", -1), "expires: has to be a positive number of seconds"},
-			"too long":           {with("expires", 604801), "expires: has to be from 1 second to 7 days"},
-			"a negative length":  {map[string]any{"method": "PUT", "content_length": -1}, "content_length: is negative"},
-			"a length for GET":   {with("content_length", 1), "content_length: is for PUT alone"},
-			"a length in words":  {map[string]any{"method": "PUT", "content_length": "1k"}, "content_length: has to be a whole number"},
-			"a header's line":    {with("content_type", "a\r\nb"), "content_type: holds a character"},
-			"a checksum in hex":  {map[string]any{"method": "PUT", "checksum_sha256": "00"}, "checksum_sha256: is not the base64 form"},
+			"no bucket":       {with("bucket", ""), "bucket: is not a bucket's name"},
+			"a bucket's path": {with("bucket", "orders/x"), "bucket: is not a bucket's name"},
+			"no key":          {with("key", absent), "key: is empty"},
+			"a line in a key": {with("key", "a\nb"), "key: holds a control character"},
+			"dots in a key":   {with("key", "a/../b"), `key: has "." or ".." as a segment`},
+			"another method": {with("method", "POST"),
+				`method: "POST" is unknown; it has to be "GET", "HEAD", "PUT" or "DELETE"`},
+			"a method's object": {with("method", map[string]any{"a": "CANARY"}), "method: is an object"},
+			"a key's object":    {with("key", map[string]any{"a": "CANARY"}), "key: is an object"},
+			"no time":           {with("expires", 0), "expires: has to be from 1 second to 7 days"},
+			"a negative time":   {with("expires", -1), "expires: has to be a positive number of seconds"},
+			"too long":          {with("expires", 604801), "expires: has to be from 1 second to 7 days"},
+			"a negative length": {map[string]any{"method": "PUT", "content_length": -1},
+				"content_length: is negative"},
+			"a length for GET": {with("content_length", 1), "content_length: is for PUT alone"},
+			"a length in words": {map[string]any{"method": "PUT", "content_length": "1k"},
+				"content_length: has to be a whole number"},
+			"a header's line": {with("content_type", "a\r\nb"), "content_type: holds a character"},
+			"a checksum in hex": {map[string]any{"method": "PUT", "checksum_sha256": "00"},
+				"checksum_sha256: is not the base64 form"},
 			"a misspelt field":   {with("expire", 10), "did you mean expires?"},
 			"a connection field": {with("secret_key", "CANARY"), "there is no such field"},
 		} {
@@ -169,7 +175,8 @@ func TestPresign_MistakesNameTheirFieldAndNothingIsSigned(t *testing.T) {
 				t.Errorf("%s: %s", name, text)
 			}
 		}
-		if text := m.refused(logical.UpdateOperation, "presign/a..b", presignFields()); !strings.Contains(text, "name: ") {
+		if text := m.refused(logical.UpdateOperation, "presign/a..b", presignFields()); !strings.Contains(text,
+			"name: ") {
 			t.Errorf("a name with two dots: %s", text)
 		}
 		if aws.count() != 0 {

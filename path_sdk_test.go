@@ -33,8 +33,10 @@ func TestSDK_SessionInBothFormsThatSDKsRead(t *testing.T) {
 		status, body := m.readSDK("orders-0")
 		want := map[string]any{
 			"Version": 1.0, "AccessKeyId": "ASIA1", "SecretAccessKey": "secret-1",
-			"Token": "token-1-arn:aws:iam::123456789012:role/app-0", "SessionToken": "token-1-arn:aws:iam::123456789012:role/app-0",
-			"Expiration": testTime.Add(time.Hour).Format(time.RFC3339), "AccountId": testAccount, "RoleArn": "arn:aws:iam::123456789012:role/app-0",
+			"Token":        "token-1-arn:aws:iam::123456789012:role/app-0",
+			"SessionToken": "token-1-arn:aws:iam::123456789012:role/app-0",
+			"Expiration":   testTime.Add(time.Hour).Format(time.RFC3339), "AccountId": testAccount,
+			"RoleArn": "arn:aws:iam::123456789012:role/app-0",
 		}
 		if status != 200 || len(body) != len(want) {
 			t.Errorf("status %d, body %v; want 200 and %v", status, body, want)
@@ -83,7 +85,8 @@ func TestSDK_AccessKeysExpireAnHourAhead(t *testing.T) {
 	m := newMount(t)
 	m.write("reports", accessKeyFields())
 	status, body := m.readSDK("reports")
-	if status != 200 || body["Expiration"] != testTime.Add(time.Hour).Format(time.RFC3339) || body["AccessKeyId"] != "AKIAEXAMPLE" ||
+	if status != 200 || body["Expiration"] != testTime.Add(time.Hour).Format(time.RFC3339) ||
+		body["AccessKeyId"] != "AKIAEXAMPLE" ||
 		body["SecretAccessKey"] != "sEcReT/key+1" || body["Token"] != "" || body["RoleArn"] != nil {
 		t.Errorf("status %d, body %v", status, body)
 	}
@@ -92,7 +95,8 @@ func TestSDK_AccessKeysExpireAnHourAhead(t *testing.T) {
 func TestSDK_FailureIsAStatusWithCodeAndMessage(t *testing.T) {
 	sessionTest(t, func(t *testing.T, m *mount, aws *service) {
 		m.writeConnections(1)
-		if status, body := m.readSDK("nothing"); status != 404 || body["code"] != "NoSuchConnection" || body["message"] == "" {
+		if status, body := m.readSDK("nothing"); status != 404 || body["code"] != "NoSuchConnection" ||
+			body["message"] == "" {
 			t.Errorf("a missing connection is %d, %v", status, body)
 		}
 		refused := failedCall(http.StatusBadRequest, "AccessDeniedException: no")
@@ -103,18 +107,21 @@ func TestSDK_FailureIsAStatusWithCodeAndMessage(t *testing.T) {
 			code   string
 		}{
 			{refused, http.StatusBadRequest, "AccessDeniedException"},
-			{failedCall(http.StatusBadRequest, "the certificate has expired"), http.StatusBadRequest, codeInvalidRequest},
+			{failedCall(http.StatusBadRequest, "the certificate has expired"), http.StatusBadRequest,
+				codeInvalidRequest},
 			{failedCall(http.StatusServiceUnavailable, "busy"), http.StatusServiceUnavailable, codeUnavailable},
 		} {
 			aws.set(func(s *service) { s.err = failure.err })
 			pass(time.Minute)
 			if status, body := m.readSDK("orders-0"); status != failure.status || body["code"] != failure.code ||
-				body["message"] != failure.err.Error() || body["Code"] != body["code"] || body["Message"] != body["message"] {
+				body["message"] != failure.err.Error() || body["Code"] != body["code"] ||
+				body["Message"] != body["message"] {
 				t.Errorf("%v is answered with %d, %v", failure.err, status, body)
 			}
 		}
 		m.storage.breakOn(errStorage, "get")
-		if status, body := m.readSDK("other"); status != 500 || body["code"] != codeInternal || !strings.Contains(body["message"].(string), errStorage.Error()) {
+		if status, body := m.readSDK("other"); status != 500 || body["code"] != codeInternal ||
+			!strings.Contains(body["message"].(string), errStorage.Error()) {
 			t.Errorf("with broken storage the answer is %d, %v", status, body)
 		}
 		m.storage.breakOn(logical.ErrReadOnly, "get")
@@ -133,7 +140,8 @@ func TestSDK_CallerThatHasGoneIsNoErrorOfThisHost(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 		defer cancel()
 		resp, err := m.do(ctx, logical.ReadOperation, "sdk/orders-0", nil)
-		if err != nil || resp.Data[logical.HTTPStatusCode] != 503 || !strings.Contains(string(resp.Data[logical.HTTPRawBody].([]byte)), `"code":"`+codeUnavailable+`"`) {
+		if err != nil || resp.Data[logical.HTTPStatusCode] != 503 ||
+			!strings.Contains(string(resp.Data[logical.HTTPRawBody].([]byte)), `"code":"`+codeUnavailable+`"`) {
 			t.Errorf("a caller that gave up got %+v, %v; want a 503", resp, err)
 		}
 		if log := m.log.String(); strings.Contains(log, "[ERROR]") {

@@ -26,19 +26,24 @@ func TestTestConnection_SessionAndBuckets(t *testing.T) {
 		}
 		got := l.must(logical.UpdateOperation, path, fields).Data
 		for name, want := range map[string]any{
-			"auth_type": connection.AuthRolesAnywhere, "region": "us-east-1", "endpoint": l.store.URL, "bucket_count": 2,
-			"expiration": testTime.Add(time.Hour).Format(time.RFC3339), "create_session_ms": int64(0), "list_buckets_ms": int64(0),
-			"certificate_not_after": l.identity.Certificate.NotAfter.UTC().Format(time.RFC3339), "certificate_ttl": int64(365 * 24 * 3600),
+			"auth_type": connection.AuthRolesAnywhere, "region": "us-east-1", "endpoint": l.store.URL,
+			"bucket_count": 2,
+			"expiration":   testTime.Add(time.Hour).Format(time.RFC3339), "create_session_ms": int64(0),
+			"list_buckets_ms":       int64(0),
+			"certificate_not_after": l.identity.Certificate.NotAfter.UTC().Format(time.RFC3339),
+			"certificate_ttl":       int64(365 * 24 * 3600),
 		} {
 			if got[name] != want {
 				t.Errorf("%s: %s = %#v, want %#v", path, name, got[name], want)
 			}
 		}
-		if !slices.Equal(got["buckets"].([]string), []string{"invoices", "orders"}) || !strings.Contains(got["identity"].(string), ":assumed-role/app/orders-api") {
+		if !slices.Equal(got["buckets"].([]string), []string{"invoices", "orders"}) ||
+			!strings.Contains(got["identity"].(string), ":assumed-role/app/orders-api") {
 			t.Errorf("%s: buckets %v of %v", path, got["buckets"], got["identity"])
 		}
 		calls := l.store.calls()
-		if last := calls[len(calls)-1]; !strings.HasPrefix(signer(last), "ASIA") || last.Get("X-Amz-Security-Token") == "" {
+		if last := calls[len(calls)-1]; !strings.HasPrefix(signer(last), "ASIA") ||
+			last.Get("X-Amz-Security-Token") == "" {
 			t.Errorf("%s: ListBuckets was not signed with the session: %v", path, last)
 		}
 	}
@@ -48,9 +53,11 @@ func TestTestConnection_AccessKeysAndBuckets(t *testing.T) {
 	t.Parallel()
 	l := newLab(t, rolesanywheretest.Options{})
 	l.write("reports", l.keyFields(with("s3_region", "garage")))
-	for path, fields := range map[string]map[string]any{"test/reports": nil, "test": l.keyFields(with("s3_region", "garage"))} {
+	for path, fields := range map[string]map[string]any{"test/reports": nil,
+		"test": l.keyFields(with("s3_region", "garage"))} {
 		got := l.must(logical.UpdateOperation, path, fields).Data
-		if got["identity"] != "AKIAEXAMPLE" || got["auth_type"] != connection.AuthAccessKey || got["region"] != "garage" || got["bucket_count"] != 2 {
+		if got["identity"] != "AKIAEXAMPLE" || got["auth_type"] != connection.AuthAccessKey ||
+			got["region"] != "garage" || got["bucket_count"] != 2 {
 			t.Errorf("%s: %v", path, got)
 		}
 		for _, field := range []string{"expiration", "create_session_ms", "certificate_ttl"} {
@@ -73,7 +80,8 @@ func TestTestConnection_NoBucketsIsASuccess(t *testing.T) {
 	t.Parallel()
 	l := newLab(t, rolesanywheretest.Options{})
 	l.store.say(say(http.StatusOK, "application/xml", `<ListAllMyBucketsResult><Buckets/></ListAllMyBucketsResult>`))
-	if got := l.must(logical.UpdateOperation, "test", l.keyFields()).Data; got["bucket_count"] != 0 || len(got["buckets"].([]string)) != 0 {
+	if got := l.must(logical.UpdateOperation, "test", l.keyFields()).Data; got["bucket_count"] != 0 ||
+		len(got["buckets"].([]string)) != 0 {
 		t.Errorf("an empty store: %v", got)
 	}
 }
@@ -83,10 +91,11 @@ func TestTestConnection_AnswerThatIsNotS3sFails(t *testing.T) {
 	t.Parallel()
 	m := newMount(t)
 	for name, answer := range map[string]http.HandlerFunc{
-		"HTML":        say(http.StatusOK, "text/html", "<html><body>CANARY</body></html>"),
-		"empty":       say(http.StatusOK, "", ""),
-		"JSON":        say(http.StatusOK, "application/json", `{"buckets":["CANARY"]}`),
-		"another XML": say(http.StatusOK, "application/xml", "<ListBucketResult><Name>CANARY</Name></ListBucketResult>"),
+		"HTML":  say(http.StatusOK, "text/html", "<html><body>CANARY</body></html>"),
+		"empty": say(http.StatusOK, "", ""),
+		"JSON":  say(http.StatusOK, "application/json", `{"buckets":["CANARY"]}`),
+		"another XML": say(http.StatusOK, "application/xml",
+			"<ListBucketResult><Name>CANARY</Name></ListBucketResult>"),
 		"no content":  say(http.StatusNoContent, "", ""),
 		"cut off":     say(http.StatusOK, "application/xml", twoBuckets[:len(twoBuckets)-40]),
 		"blank code":  refusing(http.StatusForbidden, " ", "CANARY"),
@@ -100,10 +109,12 @@ func TestTestConnection_AnswerThatIsNotS3sFails(t *testing.T) {
 			store.say(answer)
 			resp, err := m.do(t.Context(), logical.UpdateOperation, "test", keys(store.URL))
 			status, text := asVaultSeesIt(t, resp, err)
-			if want := map[bool]int{true: http.StatusBadGateway, false: http.StatusBadRequest}[name == "bad gateway"]; status != want {
+			if want := map[bool]int{true: http.StatusBadGateway,
+				false: http.StatusBadRequest}[name == "bad gateway"]; status != want {
 				t.Errorf("answered with %d, want %d", status, want)
 			}
-			if !strings.HasPrefix(text, "ListBuckets: ") || !strings.Contains(text, "is this the address of the S3 API?") ||
+			if !strings.HasPrefix(text, "ListBuckets: ") ||
+				!strings.Contains(text, "is this the address of the S3 API?") ||
 				strings.Contains(text, "CANARY") || len(text) > 300 {
 				t.Errorf("told as %.300q", text)
 			}
@@ -115,15 +126,18 @@ func TestTestConnection_LongListOfBucketsIsASuccess(t *testing.T) {
 	t.Parallel()
 	store := newStore(t)
 	store.say(say(http.StatusOK, "application/xml", manyBuckets(1<<20)))
-	if got := newMount(t).must(logical.UpdateOperation, "test", keys(store.URL)).Data; got["bucket_count"].(int) < 10_000 || len(got["buckets"].([]string)) != 1000 {
-		t.Errorf("a list of 1 MiB has %d buckets, of which %d are named; want all and 1,000", got["bucket_count"], len(got["buckets"].([]string)))
+	if got := newMount(t).must(logical.UpdateOperation, "test",
+		keys(store.URL)).Data; got["bucket_count"].(int) < 10_000 || len(got["buckets"].([]string)) != 1000 {
+		t.Errorf("a list of 1 MiB has %d buckets, of which %d are named; want all and 1,000", got["bucket_count"],
+			len(got["buckets"].([]string)))
 	}
 }
 
 // manyBuckets is a whole list of a little more than this many bytes.
 func manyBuckets(size int) string {
 	const one = "<Bucket><Name>a-bucket-with-a-name-of-common-length</Name></Bucket>"
-	return "<ListAllMyBucketsResult><Buckets>" + strings.Repeat(one, size/len(one)+1) + "</Buckets></ListAllMyBucketsResult>"
+	return "<ListAllMyBucketsResult><Buckets>" + strings.Repeat(one, size/len(one)+1) +
+		"</Buckets></ListAllMyBucketsResult>"
 }
 
 func TestTestConnection_RefusalHasTheServicesOwnWords(t *testing.T) {
@@ -131,7 +145,8 @@ func TestTestConnection_RefusalHasTheServicesOwnWords(t *testing.T) {
 	l := newLab(t, rolesanywheretest.Options{})
 	l.store.say(refusing(http.StatusForbidden, "InvalidAccessKeyId", "The key is not known."))
 	text := l.refused(logical.UpdateOperation, "test", l.keyFields())
-	if want := "ListBuckets: InvalidAccessKeyId: The key is not known. (HTTP 403, request id s3-req); the store does not know the access key"; text != want {
+	if want := "ListBuckets: InvalidAccessKeyId: The key is not known. (HTTP 403, request id s3-req); the store " +
+		"does not know the access key"; text != want {
 		t.Errorf("the store's refusal is told as %q\nwant %q", text, want)
 	}
 
@@ -141,10 +156,12 @@ func TestTestConnection_RefusalHasTheServicesOwnWords(t *testing.T) {
 		t.Errorf("a message of 3 KiB is repeated in %d bytes: %.200q", len(text), text)
 	}
 
-	l.aws.Inject(rolesanywheretest.Fault{Times: 1, Status: 403, Code: "AccessDeniedException", Message: "Untrusted signing certificate"})
+	l.aws.Inject(rolesanywheretest.Fault{Times: 1, Status: 403, Code: "AccessDeniedException",
+		Message: "Untrusted signing certificate"})
 	before := len(l.store.calls())
 	text = l.refused(logical.UpdateOperation, "test", l.sessionFields())
-	if !strings.HasPrefix(text, "CreateSession: AccessDeniedException: Untrusted signing certificate (HTTP 403, request id ") ||
+	if !strings.HasPrefix(text, "CreateSession: AccessDeniedException: Untrusted signing certificate (HTTP 403, "+
+		"request id ") ||
 		!strings.Contains(text, "the trust anchor does not hold the CA") {
 		t.Errorf("the service's refusal is told as %q", text)
 	}
@@ -199,13 +216,16 @@ func TestTestConnection_TakesNoFields(t *testing.T) {
 	t.Parallel()
 	l := newLab(t, rolesanywheretest.Options{})
 	l.write("orders", l.keyFields())
-	for field, value := range map[string]any{"region": "eu-west-1", "secret_key": "CANARY", "verify_connection": true, "x": "CANARY"} {
+	for field, value := range map[string]any{"region": "eu-west-1", "secret_key": "CANARY", "verify_connection": true,
+		"x": "CANARY"} {
 		text := l.refused(logical.UpdateOperation, "test/orders", with(field, value))
-		if !strings.Contains(text, "takes no fields") || !strings.Contains(text, field) || strings.Contains(text, "CANARY") {
+		if !strings.Contains(text, "takes no fields") || !strings.Contains(text, field) ||
+			strings.Contains(text, "CANARY") {
 			t.Errorf("test/orders with %s is told as %q", field, text)
 		}
 	}
-	if text := l.refused(logical.UpdateOperation, "test", l.keyFields(with("verify_connection", true))); !strings.Contains(text, "verify_connection") {
+	if text := l.refused(logical.UpdateOperation, "test",
+		l.keyFields(with("verify_connection", true))); !strings.Contains(text, "verify_connection") {
 		t.Errorf("test with verify_connection is told as %q", text)
 	}
 	if len(l.store.calls()) != 0 {
@@ -215,7 +235,8 @@ func TestTestConnection_TakesNoFields(t *testing.T) {
 
 func TestTestConnection_MissingIsNamed(t *testing.T) {
 	t.Parallel()
-	if text := newMount(t).refused(logical.UpdateOperation, "test/nothing", nil); !strings.Contains(text, `there is no connection "nothing"`) {
+	if text := newMount(t).refused(logical.UpdateOperation, "test/nothing", nil); !strings.Contains(text,
+		`there is no connection "nothing"`) {
 		t.Errorf("the error is %q", text)
 	}
 }
@@ -227,7 +248,8 @@ func TestTestConnection_WarnsOfACertificateNearItsEnd(t *testing.T) {
 	l.clock.Advance(340 * 24 * time.Hour)
 	want := fmt.Sprintf("certificate: it expires on %s", l.identity.Certificate.NotAfter.UTC().Format(time.RFC3339))
 	for path, fields := range map[string]map[string]any{"test/orders": nil, "test": l.sessionFields()} {
-		if got := strings.Join(l.must(logical.UpdateOperation, path, fields).Warnings, "\n"); !strings.Contains(got, want) {
+		if got := strings.Join(l.must(logical.UpdateOperation, path, fields).Warnings, "\n"); !strings.Contains(got,
+			want) {
 			t.Errorf("%s warns %q, want %q", path, got, want)
 		}
 	}
@@ -253,7 +275,8 @@ func TestConnection_TestThatPassesEndsTheCoolDown(t *testing.T) {
 func TestProbeResponse_CertificateEndsWithItsChain(t *testing.T) {
 	t.Parallel()
 	soon := testTime.Add(10 * 24 * time.Hour)
-	intermediate, err := newAuthority(t).Intermediate(rolesanywheretest.AuthorityOptions{NotBefore: testTime.Add(-time.Hour), NotAfter: soon})
+	intermediate, err := newAuthority(t).Intermediate(rolesanywheretest.AuthorityOptions{
+		NotBefore: testTime.Add(-time.Hour), NotAfter: soon})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -263,6 +286,7 @@ func TestProbeResponse_CertificateEndsWithItsChain(t *testing.T) {
 	result := &probeResult{credentials: session.Session{Expiration: testTime.Add(time.Hour)}}
 	got := result.response(&conn, testTime)
 	if got["certificate_not_after"] != soon.Format(time.RFC3339) || got["certificate_ttl"] != int64(10*24*3600) {
-		t.Errorf("a chain that ends in 10 days: certificate_not_after %v, certificate_ttl %v", got["certificate_not_after"], got["certificate_ttl"])
+		t.Errorf("a chain that ends in 10 days: certificate_not_after %v, certificate_ttl %v",
+			got["certificate_not_after"], got["certificate_ttl"])
 	}
 }

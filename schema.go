@@ -6,8 +6,8 @@ import (
 	"github.com/s3conn/vault-plugin-s3conn/internal/field"
 )
 
-// takes gives a path the fields of the rows, beside those that its pattern captures. Requests to the path are decoded by
-// these rows.
+// takes gives a path the fields of the rows, beside those that its pattern captures. Requests to the path are decoded
+// by these rows.
 func (b *backend) takes(rows []field.Row, path *framework.Path) *framework.Path {
 	fields := schemaOf(rows)
 	for name, captured := range path.Fields {

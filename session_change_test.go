@@ -67,7 +67,8 @@ func TestSession_BeingFetchedEndsWithItsSettings(t *testing.T) {
 				close(gate) // now the old fetch is answered
 				synctest.Wait()
 				assertChanged(t, name, m.readCreds(t.Context(), "orders-0"), aws)
-				if entry, _ := m.storage.Get(t.Context(), sessionPrefix+"orders-0"); entry != nil && !strings.Contains(string(entry.Value), changedRole) {
+				if entry, _ := m.storage.Get(t.Context(), sessionPrefix+"orders-0"); entry != nil &&
+					!strings.Contains(string(entry.Value), changedRole) {
 					t.Errorf("the outdated session was stored: %s", entry.Value)
 				}
 			})
@@ -90,7 +91,8 @@ func assertChanged(t *testing.T, change string, g got, aws *service) {
 
 func TestSession_SameNameOnTwoMountsIsTwoSessions(t *testing.T) {
 	sessionTest(t, func(t *testing.T, m *mount, aws *service) {
-		other := &mount{t: t, storage: &brokenStorage{Storage: &logical.InmemStorage{}}, log: m.log, source: aws.createSession}
+		other := &mount{t: t, storage: &brokenStorage{Storage: &logical.InmemStorage{}}, log: m.log,
+			source: aws.createSession}
 		other.start()
 		defer other.Cleanup(t.Context())
 		for i, one := range []*mount{m, other} {
@@ -150,12 +152,21 @@ func TestSession_StoredOneThatIsNotUsableIsAMiss(t *testing.T) {
 		return string(entry.Value)
 	}
 	for name, damage := range map[string]func(m *mount, stored string) string{
-		"not JSON":         func(*mount, string) string { return "CANARY{" },
-		"empty":            func(*mount, string) string { return "" },
-		"another version":  func(_ *mount, s string) string { return strings.Replace(s, `"version":1`, `"version":2`, 1) },
-		"another revision": func(_ *mount, s string) string { return strings.Replace(s, `"revision":"`, `"revision":"X`, 1) },
-		"no access key":    func(_ *mount, s string) string { return strings.Replace(s, `"ASIA1"`, `""`, 1) },
-		"no token":         func(_ *mount, s string) string { return strings.Replace(s, `"session_token":"token`, `"x":"`, 1) },
+		"not JSON": func(*mount, string) string { return "CANARY{" },
+		"empty":    func(*mount, string) string { return "" },
+		"another version": func(_ *mount, s string) string {
+			return strings.Replace(s, `"version":1`, `"version":2`,
+				1)
+		},
+		"another revision": func(_ *mount, s string) string {
+			return strings.Replace(s, `"revision":"`, `"revision":"X`,
+				1)
+		},
+		"no access key": func(_ *mount, s string) string { return strings.Replace(s, `"ASIA1"`, `""`, 1) },
+		"no token": func(_ *mount, s string) string {
+			return strings.Replace(s, `"session_token":"token`,
+				`"x":"`, 1)
+		},
 		"expired": func(_ *mount, s string) string {
 			pass(2 * time.Hour)
 			return s
@@ -176,7 +187,8 @@ func TestSession_StoredOneThatIsNotUsableIsAMiss(t *testing.T) {
 				if after == before && name != "expired" {
 					t.Fatalf("the entry was not changed: %s", before)
 				}
-				if err := m.storage.Put(t.Context(), &logical.StorageEntry{Key: sessionPrefix + "orders-0", Value: []byte(after)}); err != nil {
+				if err := m.storage.Put(t.Context(),
+					&logical.StorageEntry{Key: sessionPrefix + "orders-0", Value: []byte(after)}); err != nil {
 					t.Fatal(err)
 				}
 				m.Cleanup(t.Context())
@@ -217,6 +229,7 @@ func TestSession_StorageThatFailsOrHangsDoesNotFailAReader(t *testing.T) {
 func TestSession_StoredUnderItsOwnKeys(t *testing.T) {
 	t.Parallel()
 	if configPrefix != "config/" || sessionPrefix != "session/" {
-		t.Errorf("connections are stored under %q and sessions under %q; others would lose what is stored", configPrefix, sessionPrefix)
+		t.Errorf("connections are stored under %q and sessions under %q; others would lose what is stored",
+			configPrefix, sessionPrefix)
 	}
 }

@@ -16,10 +16,12 @@ import (
 	"github.com/s3conn/vault-plugin-s3conn/rolesanywhere/rolesanywheretest"
 )
 
+func atTestTime() time.Time { return testTime }
+
 // newAuthority makes a CA whose clock is the tests'.
 func newAuthority(t testing.TB) *rolesanywheretest.Authority {
 	t.Helper()
-	authority, err := rolesanywheretest.NewAuthority(rolesanywheretest.AuthorityOptions{Now: func() time.Time { return testTime }})
+	authority, err := rolesanywheretest.NewAuthority(rolesanywheretest.AuthorityOptions{Now: atTestTime})
 	if err != nil {
 		t.Fatalf("making an authority: %v", err)
 	}
@@ -27,7 +29,8 @@ func newAuthority(t testing.TB) *rolesanywheretest.Authority {
 }
 
 // issue makes a certificate that is valid for a year unless the options say otherwise.
-func issue(t testing.TB, authority *rolesanywheretest.Authority, o rolesanywheretest.IssueOptions) *rolesanywheretest.Issued {
+func issue(t testing.TB, authority *rolesanywheretest.Authority,
+	o rolesanywheretest.IssueOptions) *rolesanywheretest.Issued {
 	t.Helper()
 	if o.NotAfter.IsZero() {
 		o.NotAfter = testTime.Add(365 * 24 * time.Hour)
@@ -63,7 +66,8 @@ func (l *lab) sessionFields(changes ...map[string]any) map[string]any {
 	l.t.Helper()
 	return changed(rolesAnywhereFields(l.t,
 		with("certificate", string(l.identity.CertificatePEM)), with("private_key", string(l.identity.PrivateKeyPEM)),
-		with("rolesanywhere_endpoint", l.aws.URL), with("s3_endpoint", l.store.URL), with("s3_path_style", true)), changes)
+		with("rolesanywhere_endpoint", l.aws.URL), with("s3_endpoint", l.store.URL), with("s3_path_style", true)),
+		changes)
 }
 
 // keyFields is an access_key connection to the store.
@@ -85,11 +89,13 @@ func (l *lab) connection(fields map[string]any) *connection.Connection {
 const twoBuckets = `<?xml version="1.0" encoding="UTF-8"?>
 <ListAllMyBucketsResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Owner><ID>x</ID></Owner><Buckets>
 <Bucket><Name>invoices</Name><CreationDate>2026-01-01T00:00:00.000Z</CreationDate></Bucket>
-<Bucket><Name>orders</Name><CreationDate>2026-01-01T00:00:00.000Z</CreationDate></Bucket></Buckets></ListAllMyBucketsResult>`
+<Bucket><Name>orders</Name><CreationDate>2026-01-01T00:00:00.000Z</CreationDate></Bucket></Buckets>
+</ListAllMyBucketsResult>`
 
 // failedCall is a failed CreateSession that clients of Vault's API get as the status.
 func failedCall(status int, text string) *upstream.Error {
-	kinds := map[int]upstream.Kind{http.StatusBadRequest: upstream.Permanent, http.StatusTooManyRequests: upstream.Throttled}
+	kinds := map[int]upstream.Kind{http.StatusBadRequest: upstream.Permanent,
+		http.StatusTooManyRequests: upstream.Throttled}
 	kind, known := kinds[status]
 	if !known {
 		kind = upstream.Unavailable

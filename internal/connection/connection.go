@@ -24,8 +24,9 @@ type Connection struct {
 	// Revision differs from one write to the next, also after the connection was deleted and written again. A session
 	// that was obtained with one revision is not used with another.
 	Revision string
-	// IdentityID names the identity of a roles_anywhere connection, which is stored by itself; whoever loads a connection
-	// puts its current certificate and key in here. Empty: the certificate and key are the connection's own, as version
+	// IdentityID names the identity of a roles_anywhere connection, which is stored by itself; whoever loads a
+	// connection puts its current certificate and key in here. Empty: the certificate and key are the connection's
+	// own, as version
 	// 0.1.0 of the plugin stored them, or there are none.
 	IdentityID string
 	Settings

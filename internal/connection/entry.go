@@ -31,8 +31,8 @@ type UnreadableError struct{ text string }
 
 func (e *UnreadableError) Error() string { return e.text }
 
-// Encode returns the connection in its stored form, which holds its secrets in the clear. The certificate and private key are
-// left out where the connection has an IdentityID.
+// Encode returns the connection in its stored form, which holds its secrets in the clear. The certificate and private
+// key are left out where the connection has an IdentityID.
 func (c *Connection) Encode() ([]byte, error) {
 	e := entry{
 		Version:    inlineVersion,

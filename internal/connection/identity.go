@@ -19,8 +19,8 @@ import (
 func checkIdentity(problems *problem.List, c *Connection, now time.Time) (warnings []string) {
 	if c.Certificate == "" && c.PrivateKey.Empty() {
 		c.Passphrase = secret.Text{}
-		return []string{"certificate: there is none yet, so no session can be obtained; make a key and its request with " +
-			"identity/NAME/csr, and write its certificate to identity/NAME/certificate"}
+		return []string{"certificate: there is none yet, so no session can be obtained; make a key and its request " +
+			"with identity/NAME/csr, and write its certificate to identity/NAME/certificate"}
 	}
 	certificates := checkCertificate(problems, c)
 	for _, fault := range validityFaults(certificates, now) {
@@ -49,7 +49,8 @@ func checkCertificate(problems *problem.List, c *Connection) []*x509.Certificate
 		return nil
 	}
 	if c.Certificate == "" {
-		problems.Add("certificate", "is required where there is a private_key; give the PEM, leaf first, or leave out both and make the key in Vault")
+		problems.Add("certificate", "is required where there is a private_key; give the PEM, leaf first, or leave "+
+			"out both and make the key in Vault")
 		return nil
 	}
 	certificates, err := rolesanywhere.ParseCertificates([]byte(c.Certificate))

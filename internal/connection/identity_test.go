@@ -24,7 +24,8 @@ func TestWrite_AcceptsEveryKeyThatTheServiceTakes(t *testing.T) {
 		rolesanywheretest.RSA2048: "RSA 2048", rolesanywheretest.RSA3072: "RSA 3072",
 		rolesanywheretest.P256: "ECDSA P-256",
 		rolesanywheretest.P384: "ECDSA P-384", rolesanywheretest.P521: "ECDSA P-521",
-		rolesanywheretest.MLDSA44: "ML-DSA-44", rolesanywheretest.MLDSA65: "ML-DSA-65", rolesanywheretest.MLDSA87: "ML-DSA-87",
+		rolesanywheretest.MLDSA44: "ML-DSA-44", rolesanywheretest.MLDSA65: "ML-DSA-65",
+		rolesanywheretest.MLDSA87: "ML-DSA-87",
 	} {
 		m := newDesk(t)
 		issued := issue(t, authority, rolesanywheretest.IssueOptions{KeyType: kind})
@@ -234,10 +235,12 @@ func TestValidate_IdentityIsBothOrNeither(t *testing.T) {
 		switch {
 		case test.says != "" && (err == nil || !strings.Contains(err.Error(), test.says)):
 			t.Errorf("%s: %v, want %q", name, err, test.says)
-		case test.says == "" && (err != nil || len(warnings) == 0 || !strings.Contains(strings.Join(warnings, " "), "identity/NAME/csr")):
+		case test.says == "" && (err != nil || len(warnings) == 0 ||
+			!strings.Contains(strings.Join(warnings, " "), "identity/NAME/csr")):
 			t.Errorf("%s: %v, warnings %q", name, err, warnings)
 		}
-		if shown, _, err := conn.Show(testTime); test.says == "" && (err != nil || shown["certificate_subject"] != nil) {
+		if shown, _, err := conn.Show(testTime); test.says == "" &&
+			(err != nil || shown["certificate_subject"] != nil) {
 			t.Errorf("%s: shown as %v, %v", name, shown, err)
 		}
 	}

@@ -29,8 +29,9 @@ func collected(gauges func() Gauges) *gaugeCollector {
 		return prometheus.NewDesc(name, help, labels, nil)
 	}
 	return &gaugeCollector{
-		gauges:      gauges,
-		connections: describe("s3conn_connections", "Connections by state. Absent where storage does not answer.", "state"),
+		gauges: gauges,
+		connections: describe("s3conn_connections", "Connections by state. Absent where storage does not answer.",
+			"state"),
 		failing: describe("s3conn_connections_failing",
 			"Connections for which the last try of the activity failed.", "activity"),
 		sessions:    describe("s3conn_sessions", "Live sessions in memory."),

@@ -42,7 +42,8 @@ func wantLines(t *testing.T, text string, lines ...string) {
 func allGauges() health.Gauges {
 	return health.Gauges{Connections: map[health.State]int{health.StateFailing: 2},
 		Failing: map[health.Activity]int{health.Renewal: 4}, Sessions: 7, QueueLength: 3,
-		FirstCertificateEnd: testTime, FirstRenewedEnd: testTime.Add(time.Hour), FirstSessionEnd: testTime.Add(time.Hour)}
+		FirstCertificateEnd: testTime, FirstRenewedEnd: testTime.Add(time.Hour),
+		FirstSessionEnd: testTime.Add(time.Hour)}
 }
 
 // Each row of the table in docs/metrics.md is "| `NAME` | TYPE | ...".

@@ -9,7 +9,8 @@ func TestForbidden_EveryRowOfTheTable(t *testing.T) {
 	t.Parallel()
 	for _, row := range forbiddenPrefixes() {
 		last := row.prefix.Addr()
-		for next := last; row.prefix.Contains(next) && next.IsValid() && next.Compare(row.prefix.Addr()) <= 0; next = next.Next() {
+		for next := last; row.prefix.Contains(next) && next.IsValid() &&
+			next.Compare(row.prefix.Addr()) <= 0; next = next.Next() {
 			last = next
 		}
 		if !Forbidden(row.prefix.Addr()) || !Forbidden(last) {
@@ -30,7 +31,8 @@ func TestForbidden_Addresses(t *testing.T) {
 		"192.88.98.255": false, "192.88.99.0": true, "192.88.99.255": true, "192.88.100.0": false,
 		"198.51.99.255": false, "198.51.100.0": true, "198.51.100.255": true, "198.51.101.0": false,
 		"203.0.112.255": false, "203.0.113.0": true, "203.0.113.255": true, "203.0.114.0": false,
-		"223.255.255.255": false, "224.0.0.0": true, "239.255.255.255": true, "240.0.0.0": true, "255.255.255.255": true,
+		"223.255.255.255": false, "224.0.0.0": true, "239.255.255.255": true, "240.0.0.0": true,
+		"255.255.255.255": true,
 		"100.100.100.199": false, "100.100.100.200": true, "100.100.100.201": false,
 		"168.63.129.15": false, "168.63.129.16": true, "168.63.129.17": false,
 		"::": true, "::1": false, "64:ff9b:1::": true, "64:ff9b:1:ffff:ffff:ffff:ffff:ffff": true, "64:ff9b:2::": false,

@@ -15,7 +15,8 @@ const maxPEM = 128 << 10
 func ParseCertificates(text string) ([]*x509.Certificate, error) {
 	blocks, err := decodePEM([]byte(text))
 	if err != nil {
-		return nil, fmt.Errorf("is not PEM: %w; give CA certificates, each from -----BEGIN CERTIFICATE----- to its end", err)
+		return nil, fmt.Errorf("is not PEM: %w; give CA certificates, each from -----BEGIN CERTIFICATE----- to its end",
+			err)
 	}
 	certificates := make([]*x509.Certificate, len(blocks))
 	for i, block := range blocks {

@@ -38,7 +38,8 @@ var (
 type ProxyError struct{ Status int }
 
 func (e *ProxyError) Error() string {
-	return fmt.Sprintf("the proxy refused the connection (HTTP %d); check proxy_url and its user and password", e.Status)
+	return fmt.Sprintf("the proxy refused the connection (HTTP %d); check proxy_url and its user and password",
+		e.Status)
 }
 
 // Settings say what a client trusts and which way it goes. The zero value trusts the system's roots and goes directly.
@@ -96,8 +97,8 @@ func NewClient(s Settings) (*http.Client, error) {
 	}, nil
 }
 
-// proxyFor sends what goes to loopback directly: a proxy elsewhere would get a plain http request with its session token
-// in the clear, and its own loopback is another host's.
+// proxyFor sends what goes to loopback directly: a proxy elsewhere would get a plain http request with its session
+// token in the clear, and its own loopback is another host's.
 func proxyFor(proxyURL secret.Text) (func(*http.Request) (*url.URL, error), error) {
 	if proxyURL.Empty() {
 		return nil, nil
@@ -144,12 +145,13 @@ func (d guardedDialer) dial(ctx context.Context, network, address string) (net.C
 	if err != nil {
 		return nil, err
 	}
-	dialer := net.Dialer{Timeout: dialTimeout, Resolver: d.resolver, Control: func(_, resolved string, _ syscall.RawConn) error {
-		target, err := netip.ParseAddrPort(resolved)
-		if err != nil {
-			return ErrForbiddenAddress
-		}
-		return mayDial(host, target.Addr())
-	}}
+	dialer := net.Dialer{Timeout: dialTimeout, Resolver: d.resolver,
+		Control: func(_, resolved string, _ syscall.RawConn) error {
+			target, err := netip.ParseAddrPort(resolved)
+			if err != nil {
+				return ErrForbiddenAddress
+			}
+			return mayDial(host, target.Addr())
+		}}
 	return dialer.DialContext(ctx, network, address)
 }

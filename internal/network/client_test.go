@@ -36,7 +36,8 @@ func TestNewClient_BoundsEveryWait(t *testing.T) {
 	if !errors.As(err, &refusal) || refusal.Status != 503 {
 		t.Errorf("a proxy's 503 is %v", err)
 	}
-	if err := transport.OnProxyConnectResponse(context.Background(), &url.URL{}, nil, &http.Response{StatusCode: 200}); err != nil {
+	if err := transport.OnProxyConnectResponse(context.Background(), &url.URL{}, nil,
+		&http.Response{StatusCode: 200}); err != nil {
 		t.Errorf("an open tunnel is %v", err)
 	}
 }
@@ -47,7 +48,8 @@ func TestNewClient_RefusesDamagedSettings(t *testing.T) {
 		"reading ca_cert":   {CACert: "CANARY"},
 		"reading proxy_url": {ProxyURL: secret.New("http://CANARY\x00/")},
 	} {
-		if _, err := NewClient(s); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "CANARY") {
+		if _, err := NewClient(s); err == nil || !strings.Contains(err.Error(), want) ||
+			strings.Contains(err.Error(), "CANARY") {
 			t.Errorf("%v, want %q", err, want)
 		}
 	}
@@ -123,7 +125,8 @@ func TestClient_OffersItsCertificateWhateverTheServerNames(t *testing.T) {
 
 func TestDial_RefusesForbiddenAddressesAfterResolution(t *testing.T) {
 	t.Parallel()
-	for _, address := range []string{"169.254.169.254:80", "169.254.170.2:80", "0.0.0.0:80", "[::ffff:169.254.169.254]:80",
+	for _, address := range []string{"169.254.169.254:80", "169.254.170.2:80", "0.0.0.0:80",
+		"[::ffff:169.254.169.254]:80",
 		"168.63.129.16:80", "224.0.0.1:80", "[64:ff9b:1::a9fe:a9fe]:80", "[2002:a9fe:a9fe::]:80"} {
 		conn, err := guardedDialer{}.dial(t.Context(), "tcp", address)
 		if conn != nil || !errors.Is(err, ErrForbiddenAddress) {

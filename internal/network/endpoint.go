@@ -20,20 +20,23 @@ type PlainHTTP struct {
 
 const refusedAddress = "is a link-local or metadata address or another special one, to which this plugin makes no calls"
 
-// CheckEndpoint accepts an address to which credentials or signed requests may be sent: http or https, without a user,
-// a query or a fragment, and not at a forbidden address. Plain http is accepted for loopback, and where plain allows it.
-// The error's text goes behind a field's name and an is-less subject: "is not an http(s) address...".
+// CheckEndpoint accepts an address to which credentials or signed requests may be sent: http or https, without a
+// user, a query or a fragment, and not at a forbidden address. Plain http is accepted for loopback, and where plain
+// allows it. The error's text goes behind a field's name and an is-less subject: "is not an http(s) address...".
 func CheckEndpoint(endpoint string, plain PlainHTTP) error {
 	u, err := url.Parse(endpoint)
 	switch {
 	case err != nil || u.Host == "" || u.Hostname() == "" || (u.Scheme != "https" && u.Scheme != "http"):
-		return errors.New("is not an http(s) address; it looks like https://host:port") // unquoted: it may hold a password
+		return errors.New("is not an http(s) address; it looks like " +
+			"https://host:port") // unquoted: it may hold a password
 	case u.User != nil:
 		return errors.New("holds a user name or password, which are never sent; leave them out")
 	case strings.ContainsAny(endpoint, "?#"):
-		return errors.New("has a query or fragment; give the address alone") // unquoted: a presigned one is a credential
+		return errors.New("has a query or fragment; give the address " +
+			"alone") // unquoted: a presigned one is a credential
 	case u.Scheme == "http" && !IsLoopback(u.Hostname()) && !plain.Allowed:
-		return fmt.Errorf("%s is plain http, which is accepted for loopback alone; use https%s", problem.Quote(endpoint), plain.Hint)
+		return fmt.Errorf("%s is plain http, which is accepted for loopback alone; use https%s",
+			problem.Quote(endpoint), plain.Hint)
 	case forbiddenLiteral(u.Hostname()):
 		return fmt.Errorf("%s %s", problem.Quote(endpoint), refusedAddress)
 	}
@@ -54,7 +57,8 @@ func CheckProxy(proxy secret.Text) error {
 	u, err := url.Parse(proxy.Reveal())
 	if err != nil || u.Hostname() == "" || !slices.Contains([]string{"http", "https", "socks5"}, u.Scheme) ||
 		strings.Trim(u.Path, "/") != "" || strings.ContainsAny(proxy.Reveal(), "?#") {
-		return errors.New("is not a proxy's address; it looks like http://host:port, https://host:port or socks5://host:port")
+		return errors.New("is not a proxy's address; it looks like http://host:port, https://host:port or " +
+			"socks5://host:port")
 	}
 	if password, _ := u.User.Password(); password == redactedPassword || u.User.Username() == redactedPassword {
 		return errors.New("has the stand-in for a password that a read shows; give the real password")

@@ -28,7 +28,8 @@ func TestCheckEndpoint_SaysWhatIsWrong(t *testing.T) {
 		{"https://user:CANARY@store.example", PlainHTTP{}, "holds a user name or password"},
 		{"https://store.example?X-Amz-Signature=CANARY", PlainHTTP{}, "has a query or fragment"},
 		{"https://store.example#CANARY", PlainHTTP{}, "has a query or fragment"},
-		{"http://store.example", PlainHTTP{Hint: ", or more"}, "is plain http, which is accepted for loopback alone; use https, or more"},
+		{"http://store.example", PlainHTTP{Hint: ", or more"},
+			"is plain http, which is accepted for loopback alone; use https, or more"},
 		{"http://127.1", PlainHTTP{}, "is plain http"},
 		{"http://[::ffff:0:7f00:1]", PlainHTTP{}, "is plain http"},
 		{"https://169.254.169.254", PlainHTTP{}, "is a link-local or metadata address"},
@@ -67,7 +68,8 @@ func TestCheckProxy_SaysWhatIsWrong(t *testing.T) {
 		switch {
 		case want == "" && err != nil:
 			t.Errorf("%q: %v", proxy, err)
-		case want != "" && (err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "CANARY")):
+		case want != "" && (err == nil || !strings.Contains(err.Error(), want) ||
+			strings.Contains(err.Error(), "CANARY")):
 			t.Errorf("%q: %v, want %q", proxy, err, want)
 		}
 	}

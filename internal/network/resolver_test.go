@@ -55,7 +55,8 @@ func answerWith(query []byte, address netip.Addr) ([]byte, error) {
 
 func TestDial_ANameCannotSmuggleAForbiddenAddress(t *testing.T) {
 	t.Parallel()
-	for _, address := range []string{"169.254.169.254", "169.254.170.2", "fd00:ec2::254", "fe80::1", "::ffff:169.254.169.254"} {
+	for _, address := range []string{"169.254.169.254", "169.254.170.2", "fd00:ec2::254", "fe80::1",
+		"::ffff:169.254.169.254"} {
 		d := guardedDialer{smugglingResolver(t, netip.MustParseAddr(address))}
 		if _, err := d.dial(t.Context(), "tcp", "store.example:443"); !errors.Is(err, ErrForbiddenAddress) {
 			t.Errorf("a name that resolves to %s: %v, want %v", address, err, ErrForbiddenAddress)
@@ -75,7 +76,8 @@ func TestDial_ANameCannotSmuggleAForbiddenAddress(t *testing.T) {
 		t.Fatalf("an address that is allowed: %v", err)
 	}
 	connection.Close()
-	if _, err := d.dial(t.Context(), "tcp", net.JoinHostPort("store.example", "1")); err == nil || errors.Is(err, ErrForbiddenAddress) {
+	if _, err := d.dial(t.Context(), "tcp", net.JoinHostPort("store.example", "1")); err == nil ||
+		errors.Is(err, ErrForbiddenAddress) {
 		t.Errorf("a name that resolves to loopback: %v, want a refused connection", err)
 	}
 }

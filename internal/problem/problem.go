@@ -9,16 +9,16 @@ import (
 	"strings"
 )
 
-// List collects everything that is wrong with the fields of one request. Its zero value is an empty list. It is not safe
-// for concurrent use.
+// List collects everything that is wrong with the fields of one request. Its zero value is an empty list. It is not
+// safe for concurrent use.
 type List struct {
 	entries []entry
 }
 
 type entry struct{ field, text string }
 
-// Add appends what is wrong with a field, as fmt.Sprintf formats it. The text must not quote a secret, and quotes public
-// input with [Quote] alone.
+// Add appends what is wrong with a field, as fmt.Sprintf formats it. The text must not quote a secret, and quotes
+// public input with [Quote] alone.
 func (l *List) Add(field, format string, args ...any) {
 	l.entries = append(l.entries, entry{field, fmt.Sprintf(format, args...)})
 }

@@ -11,8 +11,8 @@ import (
 const Redacted = "[redacted]"
 
 // Text holds text that must not reach a log, an error or a response by accident: every way of printing or encoding it
-// writes [Redacted]. Reveal is the one way out, used by storage, responses and signers. Its zero value holds nothing; it
-// is safe for concurrent use.
+// writes [Redacted]. Reveal is the one way out, used by storage, responses and signers. Its zero value holds nothing;
+// it is safe for concurrent use.
 //
 // The text is behind a pointer because fmt calls no methods on an unexported field of a struct that is printed: there
 // it shows the pointer.

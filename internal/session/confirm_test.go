@@ -71,7 +71,8 @@ func TestPool_SettingsAreComparedBeforeASessionIsRequested(t *testing.T) {
 		pass(30 * time.Second)
 		n.read("orders-0") // in the last third: the current one, and the next is due
 		synctest.Wait()
-		if g := n.read("orders-0"); g.role != changedRole || n.aws.requests[n.aws.count()-1].Subject.role != changedRole {
+		if g := n.read("orders-0"); g.role != changedRole ||
+			n.aws.requests[n.aws.count()-1].Subject.role != changedRole {
 			t.Errorf("a reader got %+v, want a session of the new settings", g)
 		}
 		for _, r := range n.aws.requests[1:] {
@@ -157,33 +158,35 @@ func TestPool_NoSessionOutlivesItsDurationWhenTheClockIsSet(t *testing.T) {
 		for _, skew := range []time.Duration{0, -5 * time.Minute, 5 * time.Minute} {
 			for _, restart := range []bool{false, true} {
 				if restart && jump == -5*time.Minute {
-					continue // a restart forgets the uptime, and the wall clock alone does not show that it was set by so little
+					// A restart forgets the uptime, and the wall clock alone does not show that it was set by so little.
+					continue
 				}
-				t.Run(fmt.Sprintf("set by %s, service's clock %s ahead, restart %v", jump, skew, restart), func(t *testing.T) {
-					poolTest(t, func(t *testing.T, n *node) {
-						n.aws.set(func(s *service) { s.skew = skew })
-						n.writeMany(1)
-						n.read("orders-0")
-						requested := n.clock.Now().Uptime
-						pass(10 * time.Minute)
-						n.aws.set(func(s *service) { s.err = errors.New("down") })
-						n.clock.jump(jump)
-						if restart {
-							n.start()
-						}
-						for range 80 {
-							pass(time.Minute)
-							g := n.read("orders-0")
-							if end := requested + time.Hour; g.err == nil && n.clock.Now().Uptime+g.left > end {
-								t.Fatalf("%s after the request a reader got a session with %s left",
-									n.clock.Now().Uptime-requested, g.left)
+				t.Run(fmt.Sprintf("set by %s, service's clock %s ahead, restart %v", jump, skew, restart),
+					func(t *testing.T) {
+						poolTest(t, func(t *testing.T, n *node) {
+							n.aws.set(func(s *service) { s.skew = skew })
+							n.writeMany(1)
+							n.read("orders-0")
+							requested := n.clock.Now().Uptime
+							pass(10 * time.Minute)
+							n.aws.set(func(s *service) { s.err = errors.New("down") })
+							n.clock.jump(jump)
+							if restart {
+								n.start()
 							}
-						}
-						if g := n.read("orders-0"); g.err == nil {
-							t.Errorf("long after the end a reader got %+v", g)
-						}
+							for range 80 {
+								pass(time.Minute)
+								g := n.read("orders-0")
+								if end := requested + time.Hour; g.err == nil && n.clock.Now().Uptime+g.left > end {
+									t.Fatalf("%s after the request a reader got a session with %s left",
+										n.clock.Now().Uptime-requested, g.left)
+								}
+							}
+							if g := n.read("orders-0"); g.err == nil {
+								t.Errorf("long after the end a reader got %+v", g)
+							}
+						})
 					})
-				})
 			}
 		}
 	}

@@ -27,14 +27,15 @@ type Loader[T Subject, S any] interface {
 // Store keeps sessions over restarts. Its methods report nothing: a session that cannot be stored serves from memory,
 // and one that cannot be read is requested again. They are called concurrently.
 type Store[T Subject, S any] interface {
-	// Load returns, before ctx's deadline, the stored session that was requested for this very revision of the subject, if it is whole. The
-	// pool judges whether it still lives.
+	// Load returns, before ctx's deadline, the stored session that was requested for this very revision of the
+	// subject, if it is whole. The pool judges whether it still lives.
 	Load(ctx context.Context, storage S, key Key, subject T) (Session, bool)
 	// Save stores the session. It takes the lock under which the key's settings are written and asks current with the
 	// lock held: when that returns false the session belongs to settings that are gone, and nothing may be stored.
 	// Save waits for StorageWait at most for the lock, and as long for storage.
 	Save(ctx context.Context, storage S, key Key, subject T, s Session, current func() bool)
-	// Discard removes, before ctx's deadline, the stored session of a key whose settings are gone from storage, if they still are.
+	// Discard removes, before ctx's deadline, the stored session of a key whose settings are gone from storage, if
+	// they still are.
 	Discard(ctx context.Context, storage S, key Key)
 }
 
@@ -96,8 +97,8 @@ type Observer[T Subject] interface {
 // Errors of the pool itself. All but ErrDefect are temporary.
 var (
 	// ErrPending ends a reader's wait; the request for its session goes on.
-	ErrPending = errors.New("the session has not arrived yet: it is being requested, or waits for its turn, because few " +
-		"requests a second are allowed, or storage does not answer; try again")
+	ErrPending = errors.New("the session has not arrived yet: it is being requested, or waits for its turn, because " +
+		"few requests a second are allowed, or storage does not answer; try again")
 	// ErrGone is returned to a reader whose own context has ended.
 	ErrGone = errors.New("the request ended before its session came; try again")
 	// ErrUnsettled is returned when the settings change faster than they can be read.

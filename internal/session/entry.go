@@ -131,7 +131,8 @@ func (e *entry[T, S]) begin(storage S, live bool, now Instant) {
 	var ctx context.Context
 	ctx, f.cancel = context.WithCancel(e.ctx)
 	e.flight = f
-	go e.fly(ctx, storage, f, Request[T, S]{Key: e.key, Subject: e.subject, Storage: storage, Reason: f.reason}, e.session)
+	go e.fly(ctx, storage, f, Request[T, S]{Key: e.key, Subject: e.subject, Storage: storage, Reason: f.reason},
+		e.session)
 }
 
 // fly gets a session and wakes all who wait. It runs detached from whichever reader began it.

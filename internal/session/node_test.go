@@ -49,7 +49,8 @@ func (n *node) start() {
 	if n.Pool != nil {
 		n.Close()
 	}
-	n.Pool = New(Config[*settings, *disk]{Clock: n.clock.Now, Loader: n.disk, Store: store{n.disk}, Source: n.aws, Observer: n.seen,
+	n.Pool = New(Config[*settings, *disk]{Clock: n.clock.Now, Loader: n.disk, Store: store{n.disk}, Source: n.aws,
+		Observer: n.seen,
 		ReadOnly: func() bool { return n.readOnly }, MaxVariants: n.variants})
 }
 
@@ -68,8 +69,9 @@ func poolTest(t *testing.T, run func(t *testing.T, n *node)) {
 	synctest.Test(t, func(t *testing.T) {
 		clock := &hostClock{}
 		n := &node{t: t, clock: clock, seen: &witness{},
-			disk: &disk{settings: map[Key]settings{}, sessions: map[Key]storedSession{}, locks: map[string]chan struct{}{}},
-			aws:  &service{lifetime: time.Hour, clock: clock.Now}}
+			disk: &disk{settings: map[Key]settings{}, sessions: map[Key]storedSession{},
+				locks: map[string]chan struct{}{}},
+			aws: &service{lifetime: time.Hour, clock: clock.Now}}
 		n.start()
 		run(t, n)
 		n.Close()

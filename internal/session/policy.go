@@ -21,12 +21,13 @@ const (
 	// after 2 s.
 	maxRefreshWait = 1500 * time.Millisecond
 
-	// clockTolerance is how far a stored session may come from the future: it was requested by another node, whose clock
-	// is a little ahead. A session from further ahead was requested before this host's clock was set back, and nobody
-	// knows what life it has left. MinRemaining covers the error.
+	// clockTolerance is how far a stored session may come from the future: it was requested by another node, whose
+	// clock is a little ahead. A session from further ahead was requested before this host's clock was set back, and
+	// nobody knows what life it has left. MinRemaining covers the error.
 	clockTolerance = MinRemaining
 
-	// StorageWait bounds one use of storage, and one wait for a lock, on behalf of a session, which can be requested again.
+	// StorageWait bounds one use of storage, and one wait for a lock, on behalf of a session, which can be requested
+	// again.
 	StorageWait = 2 * time.Second
 
 	// Settings in use are compared with the stored ones by the first reader after confirmAfter, in the background. A

@@ -43,7 +43,8 @@ func TestLastsFor_CapsTheWantedLifeAtHalfOfTheLifetime(t *testing.T) {
 		{900 * time.Second, 449 * time.Second, false},
 	} {
 		if got := lastsFor(want, test.lifetime, test.left); got != test.lasts {
-			t.Errorf("a session of %s with %s left: lastsFor(%s) = %v, want %v", test.lifetime, test.left, want, got, test.lasts)
+			t.Errorf("a session of %s with %s left: lastsFor(%s) = %v, want %v", test.lifetime, test.left, want, got,
+				test.lasts)
 		}
 	}
 }

@@ -18,8 +18,8 @@ type Config[T Subject, S any] struct {
 	Store    Store[T, S]
 	Source   Source[T, S]
 	Observer Observer[T]
-	// ReadOnly says whether this node must not obtain or store sessions: it serves those that it finds in storage. It is
-	// asked where a session is missing or due, not by every read. Nil is never.
+	// ReadOnly says whether this node must not obtain or store sessions: it serves those that it finds in storage. It
+	// is asked where a session is missing or due, not by every read. Nil is never.
 	ReadOnly func() bool
 	// MaxVariants bounds how many keys with a Variant are kept. 0 is 10,000.
 	MaxVariants int

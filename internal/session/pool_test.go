@@ -219,7 +219,8 @@ func TestPool_FailedRefreshDoesNotPauseItsFirstReaderWithoutASession(t *testing.
 		n.read("orders-0") // served, and its refresh fails
 		pass(3 * time.Second)
 		if g := n.read("orders-0"); g.err == nil || n.aws.count() != 3 {
-			t.Errorf("with 59 s left and the service down: %+v after %d requests, want its error and a third", g, n.aws.count())
+			t.Errorf("with 59 s left and the service down: %+v after %d requests, want its error and a third", g,
+				n.aws.count())
 		}
 		n.aws.set(func(s *service) { s.err = nil })
 		if g := n.read("orders-0"); g.err == nil || n.aws.count() != 3 {
@@ -228,7 +229,8 @@ func TestPool_FailedRefreshDoesNotPauseItsFirstReaderWithoutASession(t *testing.
 	})
 }
 
-// However long the refreshes have failed, whoever has no session any more waits for the first pause and not for the last.
+// However long the refreshes have failed, whoever has no session any more waits for the first pause and not for the
+// last.
 func TestPool_PausesStartAnewWhenTheSessionEnds(t *testing.T) {
 	poolTest(t, func(t *testing.T, n *node) {
 		n.writeMany(1)
@@ -295,7 +297,8 @@ func TestPool_StatusShowsSessionAndFailures(t *testing.T) {
 		n.read(key.Name)
 		pass(time.Second)
 		got, found := n.Status(key)
-		if !found || got.Session.AccessKey != "ASIA1" || got.Remaining != 10*time.Minute-time.Second || got.Failures != 1 ||
+		if !found || got.Session.AccessKey != "ASIA1" || got.Remaining != 10*time.Minute-time.Second ||
+			got.Failures != 1 ||
 			!errors.Is(got.Err, errStorage) || got.NextTry != firstPause-time.Second {
 			t.Errorf("the status is %+v, %v", got, found)
 		}

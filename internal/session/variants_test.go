@@ -24,7 +24,8 @@ func TestPool_VariantsHaveSessionsOfTheirOwnInMemoryAlone(t *testing.T) {
 		n.scoped("/team", "/plain")
 		for i := range 3 {
 			for range 2 {
-				if g := n.get(t.Context(), variant(i), MinRemaining); g.key != fmt.Sprintf("ASIA%d", i+1) || g.role != "role/team" {
+				if g := n.get(t.Context(), variant(i), MinRemaining); g.key != fmt.Sprintf("ASIA%d", i+1) ||
+					g.role != "role/team" {
 					t.Errorf("entity %d got %+v", i, g)
 				}
 			}
