@@ -83,33 +83,41 @@ func queueOf(conn *connection.Connection) budget.Key {
 	return key
 }
 
-// newSession judges a session by this host's clock. It ends when the service says so, and not later than the duration
-// after the request: the clocks may differ, and the session must not be handed out after its end by either of them.
-func newSession(out *rolesanywhere.CreateSessionOutput, requested time.Time, duration time.Duration, now time.Time) (session.Session, error) {
-	requested, now = requested.Round(0), now.Round(0)
-	s := session.Session{
+// newSession is a session as Roles Anywhere has returned it.
+func newSession(out *rolesanywhere.CreateSessionOutput, requested time.Time, duration time.Duration, now time.Time) (
+	session.Session, error,
+) {
+	return judge(CreateSession, session.Session{
 		AccessKey:    out.Credentials.AccessKeyID,
 		SecretKey:    secret.New(out.Credentials.SecretAccessKey),
 		SessionToken: secret.New(out.Credentials.SessionToken),
 		ARN:          out.AssumedRoleARN,
-		Issued:       requested,
 		Expiration:   out.Credentials.Expires,
-	}
+	}, requested, duration, now)
+}
+
+// judge looks at a session by this host's clock. It ends when the service says so, and not later than the duration after
+// the request: the clocks may differ, and the session must not be handed out after its end by either of them.
+func judge(operation string, s session.Session, requested time.Time, duration time.Duration, now time.Time) (
+	session.Session, error,
+) {
+	requested, now = requested.Round(0), now.Round(0)
+	s.Issued = requested
 	if lifetime := s.Expiration.Sub(now); lifetime > MaxLifetime {
-		return session.Session{}, lifetimeError("it has %s left, and AWS issues none for more than %s",
+		return session.Session{}, lifetimeError(operation, "it has %s left, and AWS issues none for more than %s",
 			lifetime.Truncate(time.Second), connection.MaxExtendedDuration*time.Second)
 	}
 	if latest := requested.Add(duration); latest.Before(s.Expiration) {
 		s.Expiration = latest
 	}
 	if left := s.Expiration.Sub(now); left < session.MinRemaining {
-		return session.Session{}, lifetimeError("it has %s left, and at least %s are needed",
+		return session.Session{}, lifetimeError(operation, "it has %s left, and at least %s are needed",
 			left.Truncate(time.Second), session.MinRemaining)
 	}
 	return s, nil
 }
 
-func lifetimeError(format string, args ...any) error {
+func lifetimeError(operation, format string, args ...any) error {
 	text := fmt.Sprintf("the session has an unusable lifetime: "+format+"; compare this host's clock", args...)
-	return upstream.New(CreateSession, upstream.Unavailable, text, ErrLifetime)
+	return upstream.New(operation, upstream.Unavailable, text, ErrLifetime)
 }

@@ -17,6 +17,21 @@ func hints() []hint {
 		{"CreateSession", "", "Unable to assume role",
 			"the role's trust policy has to allow sts:AssumeRole, sts:TagSession and sts:SetSourceIdentity " +
 				"to rolesanywhere.amazonaws.com, and the profile has to list the role"},
+		{"AssumeRole", "PackedPolicyTooLarge", "",
+			"AWS packs the session policy and the tags together; shorten prefixes, tags and names, or split the scope"},
+		{"AssumeRole", "MalformedPolicyDocument", "", "STS does not understand the scope's policy"},
+		{"AssumeRole", "AccessDenied", "sts:TagSession",
+			"the role's trust policy has to allow sts:TagSession to the caller, because the scope has session_tags"},
+		{"AssumeRole", "AccessDenied", "sts:SetSourceIdentity",
+			"the role's trust policy has to allow sts:SetSourceIdentity to the caller; sessions of Roles Anywhere always have a " +
+				"source identity"},
+		{"AssumeRole", "AccessDenied", "", "the role's trust policy has to allow sts:AssumeRole to the caller, with the scope's " +
+			"external_id where it asks for one, and so have the caller's own policies where the role is of another account; a store " +
+			"may also refuse temporary credentials as the caller"},
+		{"AssumeRole", "", "role chaining", "lower the scope's duration to 3600 s or less"},
+		{"AssumeRole", "RegionDisabledException", "",
+			"activate STS for the region in the account's settings, or name another address in sts_endpoint"},
+		{"AssumeRole", "InvalidClientTokenId", "", "STS does not know the access key"},
 		{"", "", "MaxSessionDuration", "lower duration, or raise the role's maximum session duration"},
 		{"", "InvalidAccessKeyId", "", "the store does not know the access key"},
 		{"", "SignatureDoesNotMatch", "", "the secret key or s3_region is not the right one"},

@@ -217,6 +217,19 @@ func TestHintFor_SaysWhatToChange(t *testing.T) {
 			t.Errorf("%s: %s has the hint %q, want one with %q", test.code, test.message, got, test.says)
 		}
 	}
+	for _, test := range []struct{ code, message, says string }{
+		{"PackedPolicyTooLarge", "Packed policy consumes 143% of allotted space", "split the scope"},
+		{"AccessDenied", "User: x is not authorized to perform: sts:TagSession on resource: y", "sts:TagSession"},
+		{"AccessDenied", "User: x is not authorized to perform: sts:SetSourceIdentity", "sts:SetSourceIdentity"},
+		{"AccessDenied", "User: x is not authorized to perform: sts:AssumeRole", "trust policy has to allow sts:AssumeRole"},
+		{"ValidationError", "exceeds the 1 hour session limit for roles assumed by role chaining", "3600 s or less"},
+		{"RegionDisabledException", "", "sts_endpoint"}, {"InvalidClientTokenId", "", "access key"},
+		{"MalformedPolicyDocument", "", "policy"},
+	} {
+		if got := hintFor("AssumeRole", test.code, test.message); !strings.Contains(got, test.says) {
+			t.Errorf("%s: %s has the hint %q, want one with %q", test.code, test.message, got, test.says)
+		}
+	}
 	for _, code := range []string{"AccessDeniedException", "InternalFailure", ""} {
 		if got := hintFor("CreateSession", code, "something else"); got != "" {
 			t.Errorf("%s without known words has the hint %q", code, got)
