@@ -7,9 +7,11 @@ import (
 	"net/http"
 	"runtime/debug"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/hashicorp/vault/sdk/framework"
+	"github.com/hashicorp/vault/sdk/helper/consts"
 	"github.com/hashicorp/vault/sdk/helper/locksutil"
 	"github.com/hashicorp/vault/sdk/logical"
 
@@ -37,14 +39,19 @@ X.509 certificate and its private key, which never leave Vault, obtain short-liv
 // backend is one mount. One process serves many, so nothing here lives in package variables.
 type backend struct {
 	*framework.Backend
-	now      func() time.Time
-	clock    session.Clock
-	obtain   obtainSession
+	now    func() time.Time
+	clock  session.Clock
+	obtain obtainSession
+	assume assumeRole
+	// readOnly says whether this node is a standby that answers reads: it must not obtain or store anything.
+	readOnly func() bool
+	entities *entities
 	sessions *sessionPool
 	locks    []*locksutil.LockEntry // by connection name: held while its stored entries are compared and replaced
 
-	nameOnly map[string]*framework.FieldSchema // the schema of paths that take a name and nothing else
-	rows     map[*framework.Path][]field.Row   // how requests to a path are decoded; see takes
+	nameOnly   map[string]*framework.FieldSchema // the schema of paths that take a name and nothing else
+	scopeNames map[string]*framework.FieldSchema // and of those that take a scope's name too
+	rows       map[*framework.Path][]field.Row   // how requests to a path are decoded; see takes
 }
 
 // NewFactory returns what Vault calls for every mount, and at registration with an empty configuration: it does no
@@ -59,8 +66,10 @@ func NewFactory() logical.Factory {
 
 func newFactory(now func() time.Time, turns *budget.Group) logical.Factory {
 	return func(ctx context.Context, config *logical.BackendConfig) (logical.Backend, error) {
-		calls := &source.RolesAnywhere{Now: now, Turns: turns, Mount: &budget.Mount{}}
-		b := newBackend(now, calls.Obtain)
+		mount := &budget.Mount{}
+		calls := &source.RolesAnywhere{Now: now, Turns: turns, Mount: mount}
+		sts := &source.STS{Now: now, Turns: turns, Mount: mount}
+		b := newBackend(now, calls.Obtain, sts.Obtain)
 		if err := b.Setup(ctx, config); err != nil {
 			return nil, err
 		}
@@ -68,10 +77,16 @@ func newFactory(now func() time.Time, turns *budget.Group) logical.Factory {
 	}
 }
 
-func newBackend(now func() time.Time, obtain obtainSession) *backend {
-	b := &backend{now: now, clock: session.NewClock(now), obtain: obtain, locks: locksutil.CreateLocks()}
+func newBackend(now func() time.Time, obtain obtainSession, assume assumeRole) *backend {
+	b := &backend{now: now, clock: session.NewClock(now), obtain: obtain, assume: assume, locks: locksutil.CreateLocks()}
 	b.rows = map[*framework.Path][]field.Row{}
 	b.nameOnly = map[string]*framework.FieldSchema{"name": connectionNameSchema()}
+	b.scopeNames = map[string]*framework.FieldSchema{"name": connectionNameSchema(), "scope": scopeNameSchema()}
+	// The server sets a node's role before it makes the backend, and makes another at promotion and step-down.
+	b.readOnly = sync.OnceValue(func() bool {
+		return b.System().ReplicationState().HasState(consts.ReplicationPerformanceStandby)
+	})
+	b.entities = newEntities(now, func(id string) (*logical.Entity, error) { return b.System().EntityInfo(id) })
 	b.Backend = &framework.Backend{
 		Help:           strings.TrimSpace(backendHelp),
 		BackendType:    logical.TypeLogical,
@@ -84,6 +99,7 @@ func newBackend(now func() time.Time, obtain obtainSession) *backend {
 			b.sdkPaths(),
 			b.presignPaths(),
 			b.testPaths(),
+			[]*framework.Path{b.testScopePath()},
 		),
 		Secrets:    []*framework.Secret{b.sessionSecret()},
 		Invalidate: b.invalidate,
@@ -95,8 +111,14 @@ func newBackend(now func() time.Time, obtain obtainSession) *backend {
 
 // invalidate is called when another node has changed what is stored under the key.
 func (b *backend) invalidate(_ context.Context, key string) {
-	for _, prefix := range []string{configPrefix, sessionPrefix} {
-		if name, found := strings.CutPrefix(key, prefix); found {
+	for _, prefix := range []string{configPrefix, sessionPrefix, scopePrefix} {
+		names, found := strings.CutPrefix(key, prefix)
+		if !found {
+			continue
+		}
+		if name, scopeName, scoped := strings.Cut(names, "/"); scoped {
+			b.sessions.DropScope(name, scopeName)
+		} else {
 			b.sessions.Drop(name)
 		}
 	}
@@ -125,24 +147,30 @@ func (b *backend) serveInUse(ctx context.Context, req *logical.Request) (resp *l
 		return nil, false, nil
 	}
 	handle := b.readCredentials
-	name, found := strings.CutPrefix(req.Path, credsPrefix)
+	names, found := strings.CutPrefix(req.Path, credsPrefix)
 	if !found {
 		handle = b.readSDKCredentials
-		name, found = strings.CutPrefix(req.Path, sdkPrefix)
+		names, found = strings.CutPrefix(req.Path, sdkPrefix)
 	}
-	if !found || !b.sessions.InUse(session.Key{Name: name}) {
+	name, scopeName, scoped := strings.Cut(names, "/")
+	if !found || scoped && scopeName == "" || !b.sessions.InUse(session.Key{Name: name, Scope: scopeName}) {
 		return nil, false, nil
 	}
-	resp, err = handle(ctx, req.Storage, name)
+	resp, err = handle(ctx, reader{req, name, scopeName})
 	return resp, true, err
 }
 
-// readByName answers a read of a path that ends in a connection's name.
-type readByName func(ctx context.Context, storage logical.Storage, name string) (*logical.Response, error)
+// readFor answers a read of PREFIX/NAME or PREFIX/NAME/SCOPE.
+type readFor func(ctx context.Context, r reader) (*logical.Response, error)
 
-func byName(read readByName) framework.OperationFunc {
+// byNames is the framework's form of a read, whose path has a scope's name or not.
+func byNames(read readFor) framework.OperationFunc {
 	return func(ctx context.Context, req *logical.Request, data *framework.FieldData) (*logical.Response, error) {
-		return read(ctx, req.Storage, data.Get("name").(string))
+		r := reader{req: req, name: data.Get("name").(string)}
+		if _, scoped := data.Schema["scope"]; scoped {
+			r.scope = data.Get("scope").(string)
+		}
+		return read(ctx, r)
 	}
 }
 

@@ -86,7 +86,7 @@ func TestNewFactory_WithAnEmptyConfigurationDoesNothing(t *testing.T) {
 func TestNewBackend_StartsNothing(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		b := newBackend(bubbleNow, nil)
+		b := newBackend(bubbleNow, nil, nil)
 		if err := b.Setup(t.Context(), &logical.BackendConfig{}); err != nil {
 			t.Fatal(err)
 		}
@@ -130,8 +130,8 @@ func TestBackend_WritesGoToTheActiveNodeOfThePrimary(t *testing.T) {
 func TestBackend_EveryPathExplainsItself(t *testing.T) {
 	t.Parallel()
 	m := newMount(t)
-	if len(m.Paths) != 9 {
-		t.Errorf("%d paths, want 9", len(m.Paths))
+	if len(m.Paths) != 13 {
+		t.Errorf("%d paths, want 13", len(m.Paths))
 	}
 	for _, path := range m.Paths {
 		if path.HelpSynopsis == "" || path.HelpDescription == "" || path.DisplayAttrs == nil || path.DisplayAttrs.OperationPrefix != "s3conn" {
@@ -176,7 +176,7 @@ func TestBackend_SensitiveFieldsAreMarked(t *testing.T) {
 func TestBackend_ConnectionNameIsOnePathSegment(t *testing.T) {
 	t.Parallel()
 	m := newMount(t)
-	for _, path := range []string{"config/a/b", "creds/a/b", "sdk/", "creds/", "config/..", "test/a/b"} {
+	for _, path := range []string{"config/a/b", "creds/a/b/c", "sdk/", "creds/", "creds/a/", "sdk/a/b/c", "scopes/", "scopes/a/b/c", "config/..", "test/a/b/c", "presign/a/b/c"} {
 		if route := m.Route(path); route != nil {
 			t.Errorf("%s is a path: %s", path, route.Pattern)
 		}

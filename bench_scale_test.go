@@ -163,7 +163,7 @@ func BenchmarkStart(b *testing.B) {
 			config := &logical.BackendConfig{Logger: m.Logger(), System: logical.TestSystemView(), StorageView: m.storage}
 			m.countTrips(func() {
 				for b.Loop() {
-					fresh := newBackend(m.now, m.createSession)
+					fresh := newBackend(m.now, m.createSession, nil)
 					if err := fresh.Setup(b.Context(), config); err != nil {
 						b.Fatal(err)
 					}

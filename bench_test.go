@@ -55,7 +55,7 @@ type benchMount struct {
 func newBenchMount(b *testing.B) *benchMount {
 	b.Helper()
 	m := &benchMount{b: b, storage: &countingStorage{Storage: &logical.InmemStorage{}}}
-	m.backend = newBackend(func() time.Time { return testTime }, m.createSession)
+	m.backend = newBackend(func() time.Time { return testTime }, m.createSession, nil)
 	err := m.Setup(b.Context(), &logical.BackendConfig{
 		Logger: hclog.NewNullLogger(), System: logical.TestSystemView(), StorageView: m.storage})
 	if err != nil {
@@ -161,7 +161,7 @@ func BenchmarkResponse(b *testing.B) {
 	b.Run("lease", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
-			m.lease(&logical.Response{}, "orders", &s, now)
+			m.lease(&logical.Response{}, session.Key{Name: "orders"}, &s, now)
 		}
 	})
 }

@@ -25,6 +25,9 @@ const (
 	maxEntityWait = 10 * time.Second
 )
 
+// errEntityPending is returned when Vault does not answer in time. It is temporary.
+var errEntityPending = errors.New("asking Vault for the token's entity takes too long; try again")
+
 // entities remembers what Vault knows of the entities that read. It is safe for concurrent use.
 type entities struct {
 	ask func(id string) (*logical.Entity, error)
@@ -64,7 +67,7 @@ func (e *entities) of(ctx context.Context, id string) (*scope.Entity, error) {
 		}
 		return answer.Val.(*scope.Entity), nil
 	case <-ctx.Done():
-		return nil, &unsettledError{"asking Vault for the token's entity takes too long; try again"}
+		return nil, errEntityPending
 	}
 }
 

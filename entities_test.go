@@ -112,8 +112,7 @@ func TestEntities_WaitEndsWithTheCaller(t *testing.T) {
 	e := newEntities(time.Now, func(string) (*logical.Entity, error) { <-release; return nil, nil })
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	var unready *unsettledError
-	if _, err := e.of(ctx, "e-1"); !errors.As(err, &unready) {
+	if _, err := e.of(ctx, "e-1"); !errors.Is(err, errEntityPending) {
 		t.Errorf("a caller that has gone gets %v", err)
 	}
 }

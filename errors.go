@@ -56,13 +56,14 @@ func statusOf(err error) (status int, known bool) {
 	var (
 		invalid  *problem.Error
 		missing  *missingError
-		unscoped *missingScopeError
+		noScope  *missingScopeError
+		unscoped *unscopedError
 		raced    *scopeConflictError
 		failed   *upstream.Error
 		overrun  *conflictError
 	)
 	switch {
-	case errors.As(err, &invalid), errors.As(err, &missing), errors.As(err, &unscoped):
+	case errors.As(err, &invalid), errors.As(err, &missing), errors.As(err, &noScope), errors.As(err, &unscoped):
 		return http.StatusBadRequest, true
 	case errors.As(err, &failed):
 		return upstreamStatus(failed), true
@@ -77,7 +78,8 @@ func statusOf(err error) (status int, known bool) {
 // temporary reports whether the error is one of the pool's that the same request may not get again.
 func temporary(err error) bool {
 	return errors.Is(err, session.ErrPending) || errors.Is(err, session.ErrGone) || errors.Is(err, session.ErrUnsettled) ||
-		errors.Is(err, session.ErrClosing) || errors.Is(err, awscall.ErrSessionEnding)
+		errors.Is(err, session.ErrClosing) || errors.Is(err, awscall.ErrSessionEnding) ||
+		errors.Is(err, errEntityPending)
 }
 
 // upstreamStatus is what a client of Vault's API gets for a failed call. It repeats by itself what comes with 429 or

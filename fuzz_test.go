@@ -19,7 +19,7 @@ const planted = "CANARY"
 func fuzzMount(t *testing.T) (b *backend, storage logical.Storage, log *lockedBuffer) {
 	t.Helper()
 	storage, log = &logical.InmemStorage{}, &lockedBuffer{}
-	b = newBackend(func() time.Time { return testTime }, nil)
+	b = newBackend(func() time.Time { return testTime }, nil, nil)
 	err := b.Setup(t.Context(), &logical.BackendConfig{System: logical.TestSystemView(), StorageView: storage,
 		Logger: hclog.New(&hclog.LoggerOptions{Level: hclog.Trace, Output: log})})
 	if err != nil {

@@ -46,6 +46,7 @@ type mount struct {
 	t       *testing.T
 	clock   *clock
 	source  obtainSession
+	assumer assumeRole
 	storage *brokenStorage
 	log     *lockedBuffer
 }
@@ -76,7 +77,7 @@ func (m *mount) start() {
 	if m.clock != nil {
 		now = m.clock.Now
 	}
-	m.backend = newBackend(now, m.source)
+	m.backend = newBackend(now, m.source, m.assumer)
 	system := logical.TestSystemView()
 	err := m.Setup(m.t.Context(), &logical.BackendConfig{
 		Logger:      hclog.New(&hclog.LoggerOptions{Level: hclog.Trace, Output: m.log}),

@@ -21,6 +21,8 @@ const (
 
 	// leaseConnection is the lease's record of whose session it is: a hint, for leases outlive connections.
 	leaseConnection = "connection"
+	leaseScope      = "scope"
+	leaseVariant    = "variant" // of a scope with templates
 
 	// shortestRenewal is the rest of a life that counts as nothing: Vault reckons in whole seconds from the lease's issue
 	// and would refuse it in words that do not say why.
@@ -41,12 +43,16 @@ func (b *backend) sessionSecret() *framework.Secret {
 }
 
 // lease ties the response to its session's lifetime.
-func (b *backend) lease(resp *logical.Response, name string, s *session.Session, now session.Instant) {
+func (b *backend) lease(resp *logical.Response, key session.Key, s *session.Session, now session.Instant) {
 	ttl := leaseTTL(s.Remaining(now))
-	resp.Secret = b.Secret(secretTypeSession).Response(nil, map[string]any{
+	record := map[string]any{
 		leaseExpiration: s.Expiration.UTC().Format(time.RFC3339Nano),
-		leaseConnection: name,
-	}).Secret
+		leaseConnection: key.Name,
+	}
+	if key.Scope != "" {
+		record[leaseScope], record[leaseVariant] = key.Scope, key.Variant
+	}
+	resp.Secret = b.Secret(secretTypeSession).Response(nil, record).Secret
 	resp.Secret.TTL, resp.Secret.MaxTTL = ttl, ttl
 	resp.AddWarning(revocationWarning)
 }
@@ -71,13 +77,21 @@ func (b *backend) renewLease(_ context.Context, req *logical.Request, _ *framewo
 			expiration.UTC().Format(time.RFC3339), session.MinRemaining, readAgain))
 	}
 	// Who renews will soon read again, and should then find the next session there.
-	if name, _ := req.Secret.InternalData[leaseConnection].(string); name != "" {
-		b.sessions.RefreshAhead(req.Storage, session.Key{Name: name})
+	if key := leasedKey(req.Secret.InternalData); key.Name != "" {
+		b.sessions.RefreshAhead(req.Storage, key)
 	}
 	req.Secret.TTL = left
 	// Vault counts MaxTTL from the lease's issue, not from now, and takes zero for no limit.
 	req.Secret.MaxTTL = max(expiration.Add(-session.MinRemaining).Sub(req.Secret.IssueTime).Truncate(time.Second), left)
 	return &logical.Response{Secret: req.Secret}, nil
+}
+
+// leasedKey is whose session a lease is of.
+func leasedKey(record map[string]any) session.Key {
+	name, _ := record[leaseConnection].(string)
+	scopeName, _ := record[leaseScope].(string)
+	variant, _ := record[leaseVariant].(string)
+	return session.Key{Name: name, Scope: scopeName, Variant: variant}
 }
 
 // notRenewed is an error and not an error response, of which Vault would print the whole structure.

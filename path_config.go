@@ -229,10 +229,8 @@ func (b *backend) forget(ctx context.Context, storage logical.Storage, name stri
 	b.sessions.Drop(name)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), session.StorageWait)
 	defer cancel()
-	if err := storage.Delete(ctx, sessionPrefix+name); err != nil {
-		// It is never used again, because its revision is not the connection's.
-		b.Logger().Warn("deleting the stored session of an earlier configuration", "connection", name, "error", err)
-	}
+	b.deleteSession(ctx, storage, session.Key{Name: name})
+	b.forgetScopes(ctx, storage, name)
 }
 
 func (b *backend) deleteConnection(ctx context.Context, req *logical.Request, data *framework.FieldData) (*logical.Response, error) {

@@ -13,6 +13,18 @@ import (
 const (
 	credsPrefix = "creds/"
 
+	scopedCredsSynopsis    = "Read credentials narrowed to a scope of a connection."
+	scopedCredsDescription = `
+  vault read s3conn/creds/orders/reports
+
+Returns the credentials of a session that may do what the scope allows and nothing else. All readers of a scope share
+one session, as those of a connection do; where a scope has templates, all readers for whom they are rendered alike. What
+Vault knows of a token's entity is used for up to a minute, so a change of its metadata shows after a minute at most, and
+sessions that it has obtained before live on until their end.
+
+Leases are as those of creds/NAME; the scope's own generate_lease turns them off.
+`
+
 	credsSynopsis    = "Read credentials for a connection."
 	credsDescription = `
   vault read s3conn/creds/orders
@@ -26,18 +38,31 @@ For auth type access_key the stored keys come back as they are, without a lease 
 )
 
 func (b *backend) credsPaths() []*framework.Path {
-	return []*framework.Path{{
-		Pattern:         credsPrefix + framework.GenericNameRegex("name"),
-		DisplayAttrs:    displayAttrs("credentials"),
-		HelpSynopsis:    credsSynopsis,
-		HelpDescription: credsDescription,
-		Fields:          b.nameOnly,
-		Operations: map[logical.Operation]framework.OperationHandler{
-			logical.ReadOperation: &framework.PathOperation{Callback: byName(b.readCredentials),
-				Summary:   credsSynopsis,
-				Responses: map[int][]framework.Response{http.StatusOK: {{Description: "The credentials.", Fields: credentialsSchema()}}}},
+	read := func(summary string) map[logical.Operation]framework.OperationHandler {
+		return map[logical.Operation]framework.OperationHandler{
+			logical.ReadOperation: &framework.PathOperation{Callback: byNames(b.readCredentials), Summary: summary,
+				Responses: map[int][]framework.Response{http.StatusOK: {{Description: "The credentials.",
+					Fields: credentialsSchema()}}}},
+		}
+	}
+	return []*framework.Path{
+		{
+			Pattern:         credsPrefix + framework.GenericNameRegex("name"),
+			DisplayAttrs:    displayAttrs("credentials"),
+			HelpSynopsis:    credsSynopsis,
+			HelpDescription: credsDescription,
+			Fields:          b.nameOnly,
+			Operations:      read(credsSynopsis),
 		},
-	}}
+		{
+			Pattern:         credsPrefix + framework.GenericNameRegex("name") + "/" + framework.GenericNameRegex("scope"),
+			DisplayAttrs:    displayAttrs("scoped-credentials"),
+			HelpSynopsis:    scopedCredsSynopsis,
+			HelpDescription: scopedCredsDescription,
+			Fields:          b.scopeNames,
+			Operations:      read(scopedCredsSynopsis),
+		},
+	}
 }
 
 func credentialsSchema() map[string]*framework.FieldSchema {
@@ -56,8 +81,8 @@ func credentialsSchema() map[string]*framework.FieldSchema {
 	}
 }
 
-func (b *backend) readCredentials(ctx context.Context, storage logical.Storage, name string) (*logical.Response, error) {
-	used, creds, err := b.credentialsFor(ctx, storage, name, session.MinRemaining)
+func (b *backend) readCredentials(ctx context.Context, r reader) (*logical.Response, error) {
+	used, key, creds, err := b.credentialsFor(ctx, r, session.MinRemaining)
 	if err != nil {
 		return errorResponse(err)
 	}
@@ -69,8 +94,8 @@ func (b *backend) readCredentials(ctx context.Context, storage logical.Storage, 
 	now := b.clock()
 	resp.Data["ttl"] = ttl(&creds, now)
 	resp.Warnings = used.certificateEnd.Warnings(now.Wall)
-	if used.conn.GenerateLease {
-		b.lease(resp, name, &creds, now)
+	if used.generatesLease() {
+		b.lease(resp, key, &creds, now)
 	}
 	return resp, nil
 }

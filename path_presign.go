@@ -16,6 +16,14 @@ import (
 const (
 	presignPrefix = "presign/"
 
+	scopedPresignSynopsis    = "Presign a request for one S3 object inside a scope."
+	scopedPresignDescription = `
+  vault write s3conn/presign/orders/reports bucket=analytics key=reports/2026/11.csv
+
+As presign/NAME, signed with the scope's credentials. A bucket, key or method outside the scope is refused before
+anything is signed. What a scope with a policy of its own allows is judged by the store alone, when the URL is used.
+`
+
 	presignSynopsis    = "Presign a request for one S3 object."
 	presignDescription = `
   vault write s3conn/presign/orders bucket=orders key=2026/11/report.csv
@@ -34,23 +42,36 @@ what is needed to obtain a session.
 )
 
 func (b *backend) presignPaths() []*framework.Path {
-	return []*framework.Path{b.takes(presignRows(), &framework.Path{
-		Pattern:         presignPrefix + framework.GenericNameRegex("name"),
-		DisplayAttrs:    displayAttrs("presigned-url"),
-		HelpSynopsis:    presignSynopsis,
-		HelpDescription: presignDescription,
-		Fields:          map[string]*framework.FieldSchema{"name": connectionNameSchema()},
-		Operations: map[logical.Operation]framework.OperationHandler{
+	sign := func(summary string) map[logical.Operation]framework.OperationHandler {
+		return map[logical.Operation]framework.OperationHandler{
 			logical.UpdateOperation: &framework.PathOperation{
-				Callback: b.answer(b.presign),
-				Summary:  presignSynopsis,
+				Callback: b.answer(byNames(b.presign)),
+				Summary:  summary,
 				Responses: map[int][]framework.Response{
 					http.StatusOK: {{Description: "The URL.", Fields: presignedSchema()}},
 				},
 				ForwardPerformanceStandby: true,
 			},
-		},
-	})}
+		}
+	}
+	return []*framework.Path{
+		b.takes(presignRows(), &framework.Path{
+			Pattern:         presignPrefix + framework.GenericNameRegex("name"),
+			DisplayAttrs:    displayAttrs("presigned-url"),
+			HelpSynopsis:    presignSynopsis,
+			HelpDescription: presignDescription,
+			Fields:          b.nameOnly,
+			Operations:      sign(presignSynopsis),
+		}),
+		b.takes(presignRows(), &framework.Path{
+			Pattern:         presignPrefix + framework.GenericNameRegex("name") + "/" + framework.GenericNameRegex("scope"),
+			DisplayAttrs:    displayAttrs("scoped-presigned-url"),
+			HelpSynopsis:    scopedPresignSynopsis,
+			HelpDescription: scopedPresignDescription,
+			Fields:          b.scopeNames,
+			Operations:      sign(scopedPresignSynopsis),
+		}),
+	}
 }
 
 func presignRows() []field.Row {
@@ -98,25 +119,32 @@ func presignedSchema() map[string]*framework.FieldSchema {
 	}
 }
 
-func (b *backend) presign(
-	ctx context.Context,
-	req *logical.Request,
-	data *framework.FieldData,
-) (*logical.Response, error) {
-	name := data.Get("name").(string)
+func (b *backend) presign(ctx context.Context, r reader) (*logical.Response, error) {
 	p := requestProblems(ctx)
-	checkName(p, "name", name)
-	field.RefuseUnknown(p, req.Data, append(field.Names(presignRows()), "name"))
-	in := presignInput(req.Data)
+	checkName(p, "name", r.name)
+	checkName(p, "scope", r.scope)
+	field.RefuseUnknown(p, r.req.Data, append(field.Names(presignRows()), "name", "scope"))
+	in := presignInput(r.req.Data)
 	in.Check(func(field, text string) {
 		if !p.Has(field) {
 			p.Add(field, "%s", text)
 		}
 	})
-	if err := p.Err("presigning a request with connection "+problem.Quote(name), "nothing was signed"); err != nil {
+	subject := "presigning a request with connection " + problem.Quote(r.name)
+	if err := p.Err(subject, "nothing was signed"); err != nil {
 		return nil, err
 	}
-	used, creds, err := b.credentialsFor(ctx, req.Storage, name, max(session.MinRemaining, in.Expires))
+	if r.scope != "" {
+		narrowed, err := b.narrowedFor(ctx, r)
+		if err != nil {
+			return nil, err
+		}
+		narrowed.CheckRequest(in.Method, in.Bucket, in.Key, p)
+		if err := p.Err(subject+" and scope "+problem.Quote(r.scope), "nothing was signed"); err != nil {
+			return nil, err
+		}
+	}
+	used, _, creds, err := b.credentialsFor(ctx, r, max(session.MinRemaining, in.Expires))
 	if err != nil {
 		return nil, err
 	}

@@ -49,15 +49,13 @@ A read also returns session_policy, which AssumeRole is called with.
 )
 
 func (b *backend) scopePaths() []*framework.Path {
-	name := map[string]*framework.FieldSchema{"name": connectionNameSchema()}
-	names := map[string]*framework.FieldSchema{"name": connectionNameSchema(), "scope": scopeNameSchema()}
 	return []*framework.Path{
 		{
 			Pattern:         scopesPath + framework.GenericNameRegex("name") + "/?$",
 			DisplayAttrs:    displayAttrs("scopes"),
 			HelpSynopsis:    scopeListSynopsis,
 			HelpDescription: scopeListDescription,
-			Fields:          name,
+			Fields:          b.nameOnly,
 			Operations: map[logical.Operation]framework.OperationHandler{
 				logical.ListOperation: &framework.PathOperation{Callback: b.answer(b.listScopes),
 					Summary: scopeListSynopsis, Responses: scopeListResponses()},
@@ -69,7 +67,7 @@ func (b *backend) scopePaths() []*framework.Path {
 			DisplayAttrs:    displayAttrs("scope"),
 			HelpSynopsis:    scopeSynopsis,
 			HelpDescription: scopeDescription,
-			Fields:          names,
+			Fields:          b.scopeNames,
 			ExistenceCheck:  b.scopeExists,
 			Operations:      b.scopeOperations(),
 		}),

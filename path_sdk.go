@@ -11,13 +11,19 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws/arn"
 	"github.com/hashicorp/vault/sdk/framework"
 	"github.com/hashicorp/vault/sdk/logical"
-	"github.com/s3conn/vault-plugin-s3conn/internal/connection"
 	"github.com/s3conn/vault-plugin-s3conn/internal/session"
 	"github.com/s3conn/vault-plugin-s3conn/internal/upstream"
 )
 
 const (
 	sdkPrefix = "sdk/"
+
+	scopedSDKSynopsis    = "Read credentials of a scope as AWS SDKs and credential_process take them."
+	scopedSDKDescription = `
+The same credentials as creds/NAME/SCOPE, in the form of sdk/NAME:
+
+  AWS_CONTAINER_CREDENTIALS_FULL_URI=$VAULT_ADDR/v1/s3conn/sdk/orders/reports
+`
 
 	sdkSynopsis    = "Read credentials as AWS SDKs and credential_process take them."
 	sdkDescription = `
@@ -50,21 +56,33 @@ A failure is a status with {"code","message"}, which SDKs show.
 )
 
 func (b *backend) sdkPaths() []*framework.Path {
-	return []*framework.Path{{
-		Pattern:         sdkPrefix + framework.GenericNameRegex("name"),
-		DisplayAttrs:    displayAttrs("sdk-credentials"),
-		HelpSynopsis:    sdkSynopsis,
-		HelpDescription: sdkDescription,
-		Fields:          b.nameOnly,
-		Operations: map[logical.Operation]framework.OperationHandler{
-			logical.ReadOperation: &framework.PathOperation{Callback: byName(b.readSDKCredentials),
-				Summary: sdkSynopsis,
+	read := func(summary string) map[logical.Operation]framework.OperationHandler {
+		return map[logical.Operation]framework.OperationHandler{
+			logical.ReadOperation: &framework.PathOperation{Callback: byNames(b.readSDKCredentials), Summary: summary,
 				Responses: map[int][]framework.Response{
-					http.StatusOK: {{Description: "The credentials, as a raw JSON object: Version, AccessKeyId, SecretAccessKey, Token, SessionToken, " +
-						"Expiration and, for sessions, AccountId and RoleArn.", MediaType: "application/json"}},
+					http.StatusOK: {{Description: "The credentials, as a raw JSON object: Version, AccessKeyId, SecretAccessKey, " +
+						"Token, SessionToken, Expiration and, for sessions, AccountId and RoleArn.", MediaType: "application/json"}},
 				}},
+		}
+	}
+	return []*framework.Path{
+		{
+			Pattern:         sdkPrefix + framework.GenericNameRegex("name"),
+			DisplayAttrs:    displayAttrs("sdk-credentials"),
+			HelpSynopsis:    sdkSynopsis,
+			HelpDescription: sdkDescription,
+			Fields:          b.nameOnly,
+			Operations:      read(sdkSynopsis),
 		},
-	}}
+		{
+			Pattern:         sdkPrefix + framework.GenericNameRegex("name") + "/" + framework.GenericNameRegex("scope"),
+			DisplayAttrs:    displayAttrs("scoped-sdk-credentials"),
+			HelpSynopsis:    scopedSDKSynopsis,
+			HelpDescription: scopedSDKDescription,
+			Fields:          b.scopeNames,
+			Operations:      read(scopedSDKSynopsis),
+		},
+	}
 }
 
 // sdkCredentials is at once what SDKs read from a container credentials endpoint (Token) and from a
@@ -91,20 +109,20 @@ type sdkError struct {
 	MessageForJS string `json:"Message"`
 }
 
-func (b *backend) readSDKCredentials(ctx context.Context, storage logical.Storage, name string) (*logical.Response, error) {
-	used, creds, err := b.credentialsFor(ctx, storage, name, sdkWant)
+func (b *backend) readSDKCredentials(ctx context.Context, r reader) (*logical.Response, error) {
+	used, _, creds, err := b.credentialsFor(ctx, r, sdkWant)
 	if err != nil {
 		return b.sdkFailure(err)
 	}
 	if !expires(&creds) {
-		return rawAnswer(http.StatusOK, encoded(newSDKCredentials(used.conn, &creds, b.now().Add(keyRecheck)))), nil
+		return rawAnswer(http.StatusOK, encoded(newSDKCredentials(used, &creds, b.now().Add(keyRecheck)))), nil
 	}
 	return rawAnswer(http.StatusOK, used.sdk.Of(&creds, func() []byte {
-		return encoded(newSDKCredentials(used.conn, &creds, creds.Expiration))
+		return encoded(newSDKCredentials(used, &creds, creds.Expiration))
 	})), nil
 }
 
-func newSDKCredentials(conn *connection.Connection, creds *session.Session, expiration time.Time) sdkCredentials {
+func newSDKCredentials(used *inUse, creds *session.Session, expiration time.Time) sdkCredentials {
 	body := sdkCredentials{
 		Version:         1,
 		AccessKeyId:     creds.AccessKey,
@@ -113,8 +131,8 @@ func newSDKCredentials(conn *connection.Connection, creds *session.Session, expi
 		SessionToken:    creds.SessionToken.Reveal(),
 		Expiration:      expiration.UTC().Format(time.RFC3339),
 	}
-	if role, err := arn.Parse(conn.RoleARN); err == nil {
-		body.RoleArn, body.AccountId = conn.RoleARN, role.AccountID
+	if role, err := arn.Parse(used.roleARN()); err == nil {
+		body.RoleArn, body.AccountId = used.roleARN(), role.AccountID
 	}
 	return body
 }
@@ -131,10 +149,13 @@ func (b *backend) sdkFailure(err error) (*logical.Response, error) {
 	}
 	code := codeInvalidRequest
 	var missing *missingError
+	var missingScope *missingScopeError
 	var failed *upstream.Error
 	switch {
 	case errors.As(err, &missing):
 		status, code = http.StatusNotFound, "NoSuchConnection"
+	case errors.As(err, &missingScope):
+		status, code = http.StatusNotFound, "NoSuchScope"
 	case errors.As(err, &failed):
 		code = sdkCode(failed)
 	case temporary(err):

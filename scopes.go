@@ -11,6 +11,7 @@ import (
 	"github.com/s3conn/vault-plugin-s3conn/internal/connection"
 	"github.com/s3conn/vault-plugin-s3conn/internal/problem"
 	"github.com/s3conn/vault-plugin-s3conn/internal/scope"
+	"github.com/s3conn/vault-plugin-s3conn/internal/session"
 )
 
 // scopePrefix is where scopes are stored, as scope/NAME/SCOPE. Names hold no slash.
@@ -106,8 +107,33 @@ func (b *backend) settleScopes(ctx context.Context, storage logical.Storage, nam
 	return scopesOutlive(ctx, storage, name, before, after)
 }
 
-// forgetScope ends what an earlier form of the scope was using. The caller holds the name's lock.
-func (b *backend) forgetScope(_ context.Context, _ logical.Storage, name, scopeName string) {
+// forgetScope ends what an earlier form of the scope was using, also when the caller has hung up meanwhile. The caller
+// holds the name's lock.
+func (b *backend) forgetScope(ctx context.Context, storage logical.Storage, name, scopeName string) {
+	b.sessions.DropScope(name, scopeName)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), session.StorageWait)
+	defer cancel()
+	b.deleteSession(ctx, storage, session.Key{Name: name, Scope: scopeName})
+}
+
+// forgetScopes deletes the stored sessions of all scopes of a connection.
+func (b *backend) forgetScopes(ctx context.Context, storage logical.Storage, name string) {
+	names, err := storage.List(ctx, sessionPrefix+name+"/")
+	if err != nil {
+		b.Logger().Warn("listing the stored sessions of an earlier configuration", "connection", name, "error", err)
+	}
+	for _, scopeName := range names {
+		b.deleteSession(ctx, storage, session.Key{Name: name, Scope: scopeName})
+	}
+}
+
+// deleteSession reports a failure in the log alone: the session is never used again, because its revision is not that
+// of what is stored now.
+func (b *backend) deleteSession(ctx context.Context, storage logical.Storage, key session.Key) {
+	if err := storage.Delete(ctx, sessionKey(key)); err != nil {
+		b.Logger().Warn("deleting the stored session of an earlier configuration", "connection", key.Name, "scope", key.Scope,
+			"error", err)
+	}
 }
 
 // deleteScopes deletes all scopes of a connection, so that none of them comes back with another connection of the
@@ -148,4 +174,12 @@ type scopeConflictError struct{ name, scope, text string }
 
 func (e *scopeConflictError) Error() string {
 	return fmt.Sprintf("writing scope %s: %s", problem.Quote(e.name+"/"+e.scope), e.text)
+}
+
+// unscopedError is a read without a scope of a connection that only hands out narrowed credentials.
+type unscopedError struct{ name string }
+
+func (e *unscopedError) Error() string {
+	return fmt.Sprintf("connection %s hands out credentials only through its scopes (allow_unscoped=false); \"vault list\" of "+
+		"scopes/%s/ shows them", problem.Quote(e.name), e.name)
 }

@@ -13,12 +13,12 @@ type sessionLog struct{ log func() hclog.Logger }
 
 // Obtained implements session.Observer.
 func (l *sessionLog) Obtained(key session.Key, _ *inUse, a session.Arrival) {
-	l.log().Debug("a session is ready", "connection", key.Name, "remaining", seconds(a.Session.Remaining(a.At)).String())
+	l.log().Debug("a session is ready", "connection", key.Name, "scope", key.Scope, "remaining", seconds(a.Session.Remaining(a.At)).String())
 }
 
 // Failed implements session.Observer.
 func (l *sessionLog) Failed(key session.Key, _ *inUse, f session.Failure) {
-	values := []any{"connection", key.Name, "error", f.Err, "failures", f.Failures, "retry_after", f.RetryAfter.String()}
+	values := []any{"connection", key.Name, "scope", key.Scope, "error", f.Err, "failures", f.Failures, "retry_after", f.RetryAfter.String()}
 	if f.Stack != nil {
 		values = append(values, "stack", string(f.Stack))
 	}
@@ -31,12 +31,12 @@ func (l *sessionLog) Failed(key session.Key, _ *inUse, f session.Failure) {
 
 // Dropped implements session.Observer.
 func (l *sessionLog) Dropped(key session.Key, _ *inUse) {
-	l.log().Warn("the connection in use was not the stored one, and is read again: nobody reported its change", "connection", key.Name)
+	l.log().Warn("the connection in use was not the stored one, and is read again: nobody reported its change", "connection", key.Name, "scope", key.Scope)
 }
 
 // Unconfirmed implements session.Observer.
 func (l *sessionLog) Unconfirmed(key session.Key, err error) {
-	l.log().Warn("comparing the connection in use with the stored one; it stays in use", "connection", key.Name, "error", err)
+	l.log().Warn("comparing the connection in use with the stored one; it stays in use", "connection", key.Name, "scope", key.Scope, "error", err)
 }
 
 // seconds cuts a duration to whole seconds.

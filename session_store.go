@@ -24,13 +24,21 @@ const (
 // and serves on the next leader.
 type storedSession struct {
 	Version      int       `json:"version"`
-	Revision     string    `json:"revision"` // of the connection that it was requested for
+	Revision     string    `json:"revision"` // of the connection, and the scope, that it was requested for
 	AccessKey    string    `json:"access_key"`
 	SecretKey    string    `json:"secret_key"`
 	SessionToken string    `json:"session_token"`
 	ARN          string    `json:"arn"`
 	Issued       time.Time `json:"issued"`
 	Expiration   time.Time `json:"expiration"`
+}
+
+// sessionKey is where the session of a connection, or of a scope of it, is stored.
+func sessionKey(key session.Key) string {
+	if key.Scope == "" {
+		return sessionPrefix + key.Name
+	}
+	return sessionPrefix + key.Name + "/" + key.Scope
 }
 
 // sessionStore is the pool's Store.
@@ -41,9 +49,9 @@ type sessionStore struct {
 
 // Load implements session.Store. Whatever is found that is not a session of this very configuration is a miss.
 func (st *sessionStore) Load(ctx context.Context, storage logical.Storage, key session.Key, subject *inUse) (session.Session, bool) {
-	entry, err := storage.Get(ctx, sessionPrefix+key.Name)
+	entry, err := storage.Get(ctx, sessionKey(key))
 	if err != nil {
-		st.log().Warn("reading the stored session; a new one is requested", "connection", key.Name, "error", err)
+		st.log().Warn("reading the stored session; a new one is requested", "connection", key.Name, "scope", key.Scope, "error", err)
 		return session.Session{}, false
 	}
 	var stored storedSession
@@ -51,7 +59,7 @@ func (st *sessionStore) Load(ctx context.Context, storage logical.Storage, key s
 		return session.Session{}, false
 	}
 	if entry.DecodeJSON(&stored) != nil || stored.Version != sessionVersion {
-		st.log().Warn("the stored session is damaged or of another version; a new one is requested", "connection", key.Name)
+		st.log().Warn("the stored session is damaged or of another version; a new one is requested", "connection", key.Name, "scope", key.Scope)
 		return session.Session{}, false
 	}
 	s := session.Session{
@@ -74,7 +82,7 @@ func (st *sessionStore) Load(ctx context.Context, storage logical.Storage, key s
 func (st *sessionStore) Save(ctx context.Context, storage logical.Storage, key session.Key, subject *inUse, s session.Session, current func() bool) {
 	lock := locksutil.LockForKey(st.locks, key.Name)
 	if !lockWithin(ctx, lock, session.StorageWait) {
-		st.log().Warn("storing the session: a write of this or another connection takes long; it serves from memory until the plugin restarts", "connection", key.Name)
+		st.log().Warn("storing the session: a write of this or another connection takes long; it serves from memory until the plugin restarts", "connection", key.Name, "scope", key.Scope)
 		return
 	}
 	defer lock.Unlock()
@@ -83,7 +91,7 @@ func (st *sessionStore) Save(ctx context.Context, storage logical.Storage, key s
 	if !current() {
 		return // a write or delete, which holds the lock too, has removed what was stored
 	}
-	entry, err := logical.StorageEntryJSON(sessionPrefix+key.Name, &storedSession{
+	entry, err := logical.StorageEntryJSON(sessionKey(key), &storedSession{
 		Version:      sessionVersion,
 		Revision:     subject.Revision(),
 		AccessKey:    s.AccessKey,
@@ -97,7 +105,7 @@ func (st *sessionStore) Save(ctx context.Context, storage logical.Storage, key s
 		err = storage.Put(ctx, entry)
 	}
 	if err != nil {
-		st.log().Warn("storing the session; it serves from memory until the plugin restarts", "connection", key.Name, "error", err)
+		st.log().Warn("storing the session; it serves from memory until the plugin restarts", "connection", key.Name, "scope", key.Scope, "error", err)
 	}
 }
 
@@ -108,11 +116,11 @@ func (st *sessionStore) Discard(ctx context.Context, storage logical.Storage, ke
 		return // the session is of no revision that is stored, so nobody uses it
 	}
 	defer lock.Unlock()
-	if conn, err := loadConnection(ctx, storage, key.Name); err != nil || conn != nil {
+	if revision, err := (connectionLoader{}).Revision(ctx, storage, key); err != nil || revision != "" {
 		return
 	}
-	if err := storage.Delete(ctx, sessionPrefix+key.Name); err != nil {
-		st.log().Warn("deleting the stored session of a connection that is gone", "connection", key.Name, "error", err)
+	if err := storage.Delete(ctx, sessionKey(key)); err != nil {
+		st.log().Warn("deleting the stored session of a connection that is gone", "connection", key.Name, "scope", key.Scope, "error", err)
 	}
 }
 

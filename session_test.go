@@ -255,13 +255,13 @@ func TestSession_ReaderThatWantsMoreLifeWaitsForTheNextSession(t *testing.T) {
 		m.writeConnections(1)
 		m.readCreds(t.Context(), "orders-0")
 		pass(time.Hour - want + time.Second)
-		_, creds, err := m.credentialsFor(t.Context(), m.storage, "orders-0", want)
+		_, _, creds, err := m.credentialsFor(t.Context(), m.readerOf("orders-0"), want)
 		if err != nil || creds.AccessKey != "ASIA2" {
 			t.Errorf("with 899 s left got %s, %v; want the next session", creds.AccessKey, err)
 		}
 		pass(time.Hour - want + time.Second)
 		aws.set(func(s *service) { s.err = errors.New("down") })
-		_, creds, err = m.credentialsFor(t.Context(), m.storage, "orders-0", want)
+		_, _, creds, err = m.credentialsFor(t.Context(), m.readerOf("orders-0"), want)
 		if err != nil || creds.AccessKey != "ASIA2" {
 			t.Errorf("while the service is down got %s, %v; want the session that still lives", creds.AccessKey, err)
 		}

@@ -52,7 +52,7 @@ func TestSession_WishForMoreLifeWaitsAMomentAlone(t *testing.T) {
 		gate := make(chan struct{})
 		aws.set(func(s *service) { s.gate = gate })
 		start := time.Now()
-		_, creds, err := m.credentialsFor(t.Context(), m.storage, "orders-0", sdkWant)
+		_, _, creds, err := m.credentialsFor(t.Context(), m.readerOf("orders-0"), sdkWant)
 		if err != nil || creds.AccessKey != "ASIA1" || time.Since(start) != 1500*time.Millisecond {
 			t.Errorf("while the service hangs, the reader got %s, %v after %s; want the session that lives after 1.5s", creds.AccessKey, err, time.Since(start))
 		}
@@ -72,7 +72,7 @@ func TestSession_WishForMoreLifeWaitsAMomentAloneAfterARestart(t *testing.T) {
 		gate := make(chan struct{})
 		aws.set(func(s *service) { s.gate = gate })
 		start := time.Now()
-		_, creds, err := m.credentialsFor(t.Context(), m.storage, "orders-0", sdkWant)
+		_, _, creds, err := m.credentialsFor(t.Context(), m.readerOf("orders-0"), sdkWant)
 		if err != nil || creds.AccessKey != "ASIA1" || time.Since(start) != 1500*time.Millisecond {
 			t.Errorf("while the service hangs, the reader got %s, %v after %s; want the stored session after 1.5s", creds.AccessKey, err, time.Since(start))
 		}
@@ -90,7 +90,7 @@ func TestSession_WishForMoreLifeWaitsOnWhenTheLifeEnds(t *testing.T) {
 		aws.set(func(s *service) { s.gate = gate })
 		time.AfterFunc(5*time.Second, func() { close(gate) })
 		start := time.Now()
-		_, creds, err := m.credentialsFor(t.Context(), m.storage, "orders-0", sdkWant)
+		_, _, creds, err := m.credentialsFor(t.Context(), m.readerOf("orders-0"), sdkWant)
 		if err != nil || creds.AccessKey != "ASIA2" || time.Since(start) != 5*time.Second {
 			t.Errorf("the reader got %s, %v after %s; want the next session after 5s", creds.AccessKey, err, time.Since(start))
 		}

@@ -8,27 +8,57 @@ import (
 
 	"github.com/s3conn/vault-plugin-s3conn/internal/budget"
 	"github.com/s3conn/vault-plugin-s3conn/internal/connection"
+	"github.com/s3conn/vault-plugin-s3conn/internal/scope"
 	"github.com/s3conn/vault-plugin-s3conn/internal/session"
 )
 
 // sessionPool holds the connections in use and their sessions.
 type sessionPool = session.Pool[*inUse, logical.Storage]
 
-// inUse is a connection as it was read from storage, and what was made from its session. It implements
-// [session.Subject]. The connection never changes.
+// inUse is a connection, or a scope of one, as it was read from storage, and what was made from its session. It
+// implements [session.Subject]. What was read never changes.
 type inUse struct {
 	conn           *connection.Connection
 	certificateEnd connection.CertificateEnd // zero for access keys
+
+	program  *scope.Program  // the scope; nil: the connection itself
+	narrowed *scope.Rendered // the scope as sessions are obtained for it; nil: the connection itself, or templates
 
 	response session.Memo[map[string]any] // of creds/NAME, but for its ttl; not to be changed
 	sdk      session.Memo[[]byte]         // the body of sdk/NAME
 }
 
 // Revision implements session.Subject.
-func (u *inUse) Revision() string { return u.conn.Revision }
+func (u *inUse) Revision() string {
+	if u.program == nil {
+		return u.conn.Revision
+	}
+	return revisionOf(u.conn.Revision, u.program.Revision())
+}
 
-// Permanent implements session.Subject: access keys are handed out as they are.
-func (u *inUse) Permanent() bool { return !u.conn.UsesRolesAnywhere() }
+// Permanent implements session.Subject: access keys are handed out as they are, and templates have no sessions.
+func (u *inUse) Permanent() bool {
+	if u.program == nil {
+		return !u.conn.UsesRolesAnywhere()
+	}
+	return u.narrowed == nil
+}
+
+// roleARN is the role of the sessions.
+func (u *inUse) roleARN() string {
+	if u.narrowed == nil {
+		return u.conn.RoleARN
+	}
+	return u.narrowed.RoleARN
+}
+
+// generatesLease says whether credentials are handed out with a lease.
+func (u *inUse) generatesLease() bool {
+	if u.program == nil {
+		return u.conn.GenerateLease
+	}
+	return u.program.Settings().GenerateLease
+}
 
 // obtainSession requests one session for a connection. It blocks until the call's turn in the lane has come, then for
 // upstream.Timeout at the most.
@@ -49,12 +79,23 @@ type connectionLoader struct{}
 
 // Load implements session.Loader.
 func (connectionLoader) Load(ctx context.Context, storage logical.Storage, key session.Key) (*inUse, error) {
-	conn, err := loadConnection(ctx, storage, key.Name)
+	switch {
+	case key.Variant != "":
+		return loadVariant(ctx, storage, key)
+	case key.Scope != "":
+		return loadScoped(ctx, storage, key.Name, key.Scope)
+	}
+	return loadUnscoped(ctx, storage, key.Name)
+}
+
+// loadUnscoped reads a connection.
+func loadUnscoped(ctx context.Context, storage logical.Storage, name string) (*inUse, error) {
+	conn, err := loadConnection(ctx, storage, name)
 	if err != nil {
 		return nil, err
 	}
 	if conn == nil {
-		return nil, &missingError{key.Name}
+		return nil, &missingError{name}
 	}
 	loaded := &inUse{conn: conn}
 	if conn.UsesRolesAnywhere() {
@@ -65,6 +106,9 @@ func (connectionLoader) Load(ctx context.Context, storage logical.Storage, key s
 
 // Revision implements session.Loader.
 func (connectionLoader) Revision(ctx context.Context, storage logical.Storage, key session.Key) (string, error) {
+	if key.Scope != "" {
+		return scopedRevision(ctx, storage, key.Name, key.Scope)
+	}
 	conn, err := loadConnection(ctx, storage, key.Name)
 	if err != nil || conn == nil {
 		return "", err
@@ -78,15 +122,49 @@ type sessionSource struct{ *backend }
 // Obtain implements session.Source.
 func (s sessionSource) Obtain(ctx context.Context, r session.Request[*inUse, logical.Storage]) (session.Session, error) {
 	lanes := map[session.Reason]budget.Lane{session.First: budget.First, session.Refresh: budget.Refresh, session.Retry: budget.Retry}
+	if r.Key.Scope != "" {
+		return s.obtainScoped(ctx, r, lanes[r.Reason])
+	}
 	return s.obtain(ctx, r.Subject.conn, lanes[r.Reason])
 }
 
-// credentialsFor returns the connection and the credentials that a reader gets: the access keys, or a session with at
+// reader is a request for credentials.
+type reader struct {
+	req   *logical.Request
+	name  string
+	scope string // empty: those of the connection itself
+}
+
+// credentialsFor returns what is in use for a reader, its key, and the credentials: the access keys, or a session with at
 // least the wanted life where the session's lifetime allows that.
-func (b *backend) credentialsFor(ctx context.Context, storage logical.Storage, name string, want time.Duration) (*inUse, session.Session, error) {
-	used, s, err := b.sessions.Get(ctx, storage, session.Key{Name: name}, want)
-	if err == nil && used.Permanent() {
-		s = session.Session{AccessKey: used.conn.AccessKey, SecretKey: used.conn.SecretKey}
+func (b *backend) credentialsFor(ctx context.Context, r reader, want time.Duration) (*inUse, session.Key, session.Session, error) {
+	if r.scope != "" {
+		return b.scopedCredentials(ctx, r, want)
 	}
-	return used, s, err
+	key := session.Key{Name: r.name}
+	if !b.sessions.InUse(key) { // a refused reader must not cause a call, so the settings are read first
+		if err := b.refuseUnscoped(ctx, r); err != nil {
+			return nil, key, session.Session{}, err
+		}
+	}
+	used, s, err := b.sessions.Get(ctx, r.req.Storage, key, want)
+	if err != nil || !used.conn.AllowUnscoped {
+		if refused := b.refuseUnscoped(ctx, r); refused != nil {
+			err = refused
+		}
+		return nil, key, session.Session{}, err
+	}
+	if used.Permanent() {
+		s = ownCredentials(used.conn)
+	}
+	return used, key, s, nil
+}
+
+// refuseUnscoped keeps the connection's own credentials in Vault where its configuration says so.
+func (b *backend) refuseUnscoped(ctx context.Context, r reader) error {
+	used, err := b.sessions.Subject(ctx, r.req.Storage, session.Key{Name: r.name})
+	if err == nil && !used.conn.AllowUnscoped {
+		return &unscopedError{r.name}
+	}
+	return err
 }

@@ -32,6 +32,18 @@ func (p *Pool[T, S]) Get(ctx context.Context, storage S, key Key, want time.Dura
 	return none, Session{}, ErrUnsettled
 }
 
+// Subject returns the key's subject without asking for a session of it. Its errors are the Loader's and those of this
+// package.
+func (p *Pool[T, S]) Subject(ctx context.Context, storage S, key Key) (T, error) {
+	var reader patience
+	e, _, err := p.use(ctx, storage, key, &reader)
+	if err != nil {
+		var none T
+		return none, p.closingOr(err)
+	}
+	return e.current(), nil
+}
+
 func (p *Pool[T, S]) closingOr(err error) error {
 	if p.ctx.Err() != nil {
 		return ErrClosing
