@@ -65,7 +65,7 @@ func newBenchMount(b *testing.B) *benchMount {
 	return m
 }
 
-// createSession sells what AWS would, in its sizes; each session has strings of its own, as one that was parsed has.
+// createSession returns what AWS would, in its sizes; each session has strings of its own, as one that was parsed has.
 func (m *benchMount) createSession(context.Context, *connection.Connection, budget.Lane) (session.Session, error) {
 	if m.down.Load() {
 		return session.Session{}, errStorage

@@ -19,7 +19,7 @@ import (
 	"github.com/s3conn/vault-plugin-s3conn/rolesanywhere/rolesanywheretest"
 )
 
-// amongCanaries tells the test's own program that it is the process with the canaries in its environment.
+// amongCanaries is set for the test's own program where it is the process with the canaries in its environment.
 const amongCanaries = "S3CONN_TEST_AMONG_CANARIES"
 
 // Vault's own environment is inherited by its plugins and must not decide for a connection. AWS's libraries and

@@ -170,7 +170,7 @@ func TestNetwork_GoesThroughProxyURL(t *testing.T) {
 		text := m.refused(logical.UpdateOperation, "test", through(user))
 		if !strings.Contains(text, "the proxy refused the connection (HTTP 407); check proxy_url") ||
 			strings.Contains(text, "CANARY") {
-			t.Errorf("the proxy's refusal is told as %q", text)
+			t.Errorf("the proxy's refusal is described as %q", text)
 		}
 	}
 }

@@ -69,14 +69,14 @@ func TestConfigWrite_ManyUnknownFieldsGiveAShortError(t *testing.T) {
 	text := m.refused(logical.UpdateOperation, "config/reports", fields)
 	if len(text) > 4000 || !strings.Contains(text, "and 99990 more that do not exist") ||
 		strings.Contains(text, "CANARY") {
-		t.Errorf("told in %d bytes: %.500s", len(text), text)
+		t.Errorf("the error has %d bytes: %.500s", len(text), text)
 	}
 	if text := m.refused(logical.UpdateOperation, "test", fields); len(text) > 4000 {
-		t.Errorf("test tells it in %d bytes", len(text))
+		t.Errorf("the error of test has %d bytes", len(text))
 	}
 	if text := m.refused(logical.UpdateOperation, "config/reports",
 		accessKeyFields(with(strings.Repeat("y", 1<<20), 1))); len(text) > 4000 {
-		t.Errorf("a field's name of 1 MiB is told in %d bytes", len(text))
+		t.Errorf("a field's name of 1 MiB causes an error of %d bytes", len(text))
 	}
 }
 

@@ -72,7 +72,7 @@ func TestTestConnection_AccessKeysAndBuckets(t *testing.T) {
 		}
 	}
 	if l.aws.Calls() != 0 {
-		t.Error("access keys bought a session")
+		t.Error("a session was requested for access keys")
 	}
 }
 
@@ -116,7 +116,7 @@ func TestTestConnection_AnswerThatIsNotS3sFails(t *testing.T) {
 			if !strings.HasPrefix(text, "ListBuckets: ") ||
 				!strings.Contains(text, "is this the address of the S3 API?") ||
 				strings.Contains(text, "CANARY") || len(text) > 300 {
-				t.Errorf("told as %.300q", text)
+				t.Errorf("described as %.300q", text)
 			}
 		})
 	}
@@ -147,7 +147,7 @@ func TestTestConnection_RefusalHasTheServicesOwnWords(t *testing.T) {
 	text := l.refused(logical.UpdateOperation, "test", l.keyFields())
 	if want := "ListBuckets: InvalidAccessKeyId: The key is not known. (HTTP 403, request id s3-req); the store " +
 		"does not know the access key"; text != want {
-		t.Errorf("the store's refusal is told as %q\nwant %q", text, want)
+		t.Errorf("the store's refusal is described as %q\nwant %q", text, want)
 	}
 
 	l.store.say(refusing(http.StatusForbidden, "AccessDenied", strings.Repeat("line\r\n", 3<<10/6)))
@@ -163,7 +163,7 @@ func TestTestConnection_RefusalHasTheServicesOwnWords(t *testing.T) {
 	if !strings.HasPrefix(text, "CreateSession: AccessDeniedException: Untrusted signing certificate (HTTP 403, "+
 		"request id ") ||
 		!strings.Contains(text, "the trust anchor does not hold the CA") {
-		t.Errorf("the service's refusal is told as %q", text)
+		t.Errorf("the service's refusal is described as %q", text)
 	}
 	if len(l.store.calls()) != before {
 		t.Error("the store was called without a session")
@@ -187,7 +187,7 @@ func TestTestConnection_BuysAFreshSessionAndLeavesTheSharedOne(t *testing.T) {
 		l.must(logical.UpdateOperation, "test/orders", nil)
 		calls := l.store.calls()
 		if signer(calls[len(calls)-1]) == shared || l.aws.Sessions() != sessions {
-			t.Errorf("the test used the shared session: %d were bought, want %d", l.aws.Sessions(), sessions)
+			t.Errorf("the test used the shared session: %d were requested, want %d", l.aws.Sessions(), sessions)
 		}
 	}
 	if l.read("creds/orders").Data["access_key"] != shared || l.aws.Sessions() != 3 || stored() != before {
@@ -221,12 +221,12 @@ func TestTestConnection_TakesNoFields(t *testing.T) {
 		text := l.refused(logical.UpdateOperation, "test/orders", with(field, value))
 		if !strings.Contains(text, "takes no fields") || !strings.Contains(text, field) ||
 			strings.Contains(text, "CANARY") {
-			t.Errorf("test/orders with %s is told as %q", field, text)
+			t.Errorf("test/orders with %s is described as %q", field, text)
 		}
 	}
 	if text := l.refused(logical.UpdateOperation, "test",
 		l.keyFields(with("verify_connection", true))); !strings.Contains(text, "verify_connection") {
-		t.Errorf("test with verify_connection is told as %q", text)
+		t.Errorf("test with verify_connection is described as %q", text)
 	}
 	if len(l.store.calls()) != 0 {
 		t.Error("a refused request called the store")

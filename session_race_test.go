@@ -49,7 +49,7 @@ func TestSession_SettingsThatNeverSettleAreATemporaryError(t *testing.T) {
 			t.Errorf("answered with %d, %q", status, text)
 		}
 		if aws.count() != 0 {
-			t.Errorf("%d sessions were bought with outdated settings", aws.count())
+			t.Errorf("%d sessions were requested with outdated settings", aws.count())
 		}
 	})
 }

@@ -105,7 +105,7 @@ func failedCall(status int, text string) *upstream.Error {
 	return failed
 }
 
-// store answers ListBuckets, or whatever it is told to answer.
+// store answers ListBuckets, or responds as the test says.
 type store struct {
 	*httptest.Server
 	mu     sync.Mutex
