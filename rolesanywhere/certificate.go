@@ -95,10 +95,10 @@ func certificatePlace(i int) string {
 	return fmt.Sprintf("intermediate %d", i)
 }
 
-// signatureFault says what is wrong with version and signature algorithm, which every certificate of
-// the chain must have right; empty when nothing is. The list is of what is accepted, so that an
-// algorithm this code does not know is refused here, with a reason, rather than by the service. Ed25519 is not on it: the
-// service's documentation asks for an algorithm with SHA-256 or better, and knows no Ed25519.
+// signatureFault says what is wrong with version and signature algorithm, which every certificate of the chain must
+// have right; empty when nothing is. The list is of what is accepted, so that an algorithm this code does not know is
+// refused here, with a reason, rather than by the service. Ed25519 is not on it: the service's documentation asks for
+// an algorithm with SHA-256 or better, and knows no Ed25519.
 func signatureFault(c *x509.Certificate) string {
 	if c.Version != 3 {
 		return fmt.Sprintf("it is X.509 version %d; version 3 is needed", c.Version)

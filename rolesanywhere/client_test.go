@@ -30,11 +30,13 @@ func testInput() CreateSessionInput {
 
 // sessionJSON is an answer with the given expiration.
 func sessionJSON(expires time.Time) string {
-	return fmt.Sprintf(`{"credentialSet":[{"assumedRoleUser":{"arn":"arn:aws:sts::210987654321:assumed-role/app/orders-api",
+	return fmt.Sprintf(
+		`{"credentialSet":[{"assumedRoleUser":{"arn":"arn:aws:sts::210987654321:assumed-role/app/orders-api",
 "assumedRoleId":"AROAEXAMPLE:orders-api"},"credentials":{"accessKeyId":"ASIAEXAMPLE","secretAccessKey":"SECRET",
 "sessionToken":"TOKEN","expiration":%q},"packedPolicySize":7,"roleArn":"arn:aws:iam::123456789012:role/app",
 "sourceIdentity":"CN=orders"}],"subjectArn":"arn:aws:rolesanywhere:us-east-1:123456789012:subject/1"}`,
-		expires.Format(time.RFC3339))
+		expires.Format(time.RFC3339),
+	)
 }
 
 func answerSession(w http.ResponseWriter, _ *http.Request) {
@@ -81,8 +83,10 @@ func TestCreateSession_SendsWhatTheServiceReads(t *testing.T) {
 	}
 	s := <-got
 	if s.method != "POST" || s.path != "/sessions" || s.query != "" || s.contentType != "application/json" ||
-		!regexp.MustCompile(`^s3conn-rolesanywhere/[0-9.]+ os/[a-z]+ lang/go#[0-9a-z.+-]+ app/my-app-----1$`).MatchString(s.agent) || !strings.Contains(s.authorization, "/20261123/us-east-1/rolesanywhere/aws4_request, "+
-		"SignedHeaders=content-type;host;x-amz-date;x-amz-x509, ") {
+		!regexp.MustCompile(`^s3conn-rolesanywhere/[0-9.]+ os/[a-z]+ lang/go#[0-9a-z.+-]+ app/my-app-----1$`).
+			MatchString(s.agent) ||
+		!strings.Contains(s.authorization, "/20261123/us-east-1/rolesanywhere/aws4_request, "+
+			"SignedHeaders=content-type;host;x-amz-date;x-amz-x509, ") {
 		t.Errorf("sent %+v", s)
 	}
 	in := testInput()

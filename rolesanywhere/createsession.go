@@ -36,7 +36,9 @@ const (
 // With an error the output is nil.
 //
 // The operation: https://docs.aws.amazon.com/rolesanywhere/latest/userguide/authentication-create-session.html
-func (c *Client) CreateSession(ctx context.Context, id *Identity, in CreateSessionInput, optFns ...func(*Options)) (*CreateSessionOutput, error) {
+func (c *Client) CreateSession(
+	ctx context.Context, id *Identity, in CreateSessionInput, optFns ...func(*Options),
+) (*CreateSessionOutput, error) {
 	out, err := c.createSession(ctx, id, in, optFns)
 	if err != nil {
 		return nil, &smithy.OperationError{ServiceID: serviceID, OperationName: operationName, Err: err}
@@ -44,9 +46,14 @@ func (c *Client) CreateSession(ctx context.Context, id *Identity, in CreateSessi
 	return out, nil
 }
 
-func (c *Client) createSession(ctx context.Context, id *Identity, in CreateSessionInput, optFns []func(*Options)) (*CreateSessionOutput, error) {
+func (c *Client) createSession(
+	ctx context.Context, id *Identity, in CreateSessionInput, optFns []func(*Options),
+) (*CreateSessionOutput, error) {
 	if c == nil || id == nil || id.key == nil {
-		return nil, fmt.Errorf("%w: no identity, or no client; want those of NewIdentity or ParseIdentity and of New", ErrInvalidInput)
+		return nil, fmt.Errorf(
+			"%w: no identity, or no client; want those of NewIdentity or ParseIdentity and of New",
+			ErrInvalidInput,
+		)
 	}
 	options := c.options
 	for _, change := range optFns {

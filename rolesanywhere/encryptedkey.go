@@ -183,7 +183,8 @@ func parseKDF(kdf pkix.AlgorithmIdentifier, keySize int) (deriveFunc, error) {
 
 func parsePBKDF2(der []byte, keySize int) (deriveFunc, error) {
 	var p pbkdf2Params
-	if _, err := asn1.Unmarshal(der, &p); err != nil || p.Iterations < 1 || (p.KeyLength != 0 && p.KeyLength != keySize) {
+	if _, err := asn1.Unmarshal(der, &p); err != nil || p.Iterations < 1 ||
+		(p.KeyLength != 0 && p.KeyLength != keySize) {
 		return nil, errDamagedKDF
 	}
 	if p.Iterations > maxPBKDF2Iterations {
@@ -203,8 +204,8 @@ func parsePBKDF2(der []byte, keySize int) (deriveFunc, error) {
 	}, nil
 }
 
-// pbkdf2Hash returns the hash of a pseudorandom function, which is HMAC-SHA-1 where none is named (RFC 8018, A.2); nil for
-// an unknown one.
+// pbkdf2Hash returns the hash of a pseudorandom function, which is HMAC-SHA-1 where none is named (RFC 8018, A.2); nil
+// for an unknown one.
 func pbkdf2Hash(prf asn1.ObjectIdentifier) func() hash.Hash {
 	switch {
 	case len(prf) == 0, prf.Equal(oidHMACSHA1):

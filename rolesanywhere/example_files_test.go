@@ -12,8 +12,8 @@ import (
 	"github.com/s3conn/vault-plugin-s3conn/rolesanywhere/rolesanywheretest"
 )
 
-// A program whose certificate is renewed by cert-manager, SPIFFE's helper or Vault Agent: the next session after a renewal is
-// requested with the new certificate.
+// A program whose certificate is renewed by cert-manager, SPIFFE's helper or Vault Agent: the next session after a
+// renewal is requested with the new certificate.
 func ExampleNewFileIdentity() {
 	ctx := context.Background()
 	dir, err := os.MkdirTemp("", "identity")
@@ -25,26 +25,15 @@ func ExampleNewFileIdentity() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	// renew does what cert-manager would.
-	renew := func(name string) {
-		issued, err := authority.Issue(rolesanywheretest.IssueOptions{CommonName: name})
-		if err != nil {
-			log.Fatal(err)
-		}
-		if err := os.WriteFile(filepath.Join(dir, "tls.key"), issued.PrivateKeyPEM, 0o600); err != nil {
-			log.Fatal(err)
-		}
-		if err := os.WriteFile(filepath.Join(dir, "tls.crt"), issued.CertificatePEM, 0o600); err != nil {
-			log.Fatal(err)
-		}
-	}
-	service := rolesanywheretest.NewServer(rolesanywheretest.Options{TrustAnchors: []*x509.Certificate{authority.Certificate()}})
+	certificate, key := filepath.Join(dir, "tls.crt"), filepath.Join(dir, "tls.key")
+	anchors := []*x509.Certificate{authority.Certificate()}
+	service := rolesanywheretest.NewServer(rolesanywheretest.Options{TrustAnchors: anchors})
 	defer service.Close()
 
-	renew("first certificate")
+	renew(authority, "first certificate", certificate, key)
 	files, err := rolesanywhere.NewFileIdentity(ctx, rolesanywhere.FileIdentityOptions{
-		CertificateFile: filepath.Join(dir, "tls.crt"),
-		PrivateKeyFile:  filepath.Join(dir, "tls.key"),
+		CertificateFile: certificate,
+		PrivateKeyFile:  key,
 	})
 	if err != nil {
 		log.Fatal(err)
@@ -60,7 +49,7 @@ func ExampleNewFileIdentity() {
 		if _, err := provider.Retrieve(ctx); err != nil {
 			log.Fatal(err)
 		}
-		renew("renewed certificate")
+		renew(authority, "renewed certificate", certificate, key)
 	}
 	for _, request := range service.Requests() {
 		fmt.Println(request.Subject)
@@ -68,4 +57,18 @@ func ExampleNewFileIdentity() {
 	// Output:
 	// CN=first certificate
 	// CN=renewed certificate
+}
+
+// renew does what cert-manager would.
+func renew(authority *rolesanywheretest.Authority, name, certificate, key string) {
+	issued, err := authority.Issue(rolesanywheretest.IssueOptions{CommonName: name})
+	if err != nil {
+		log.Fatal(err)
+	}
+	if err := os.WriteFile(key, issued.PrivateKeyPEM, 0o600); err != nil {
+		log.Fatal(err)
+	}
+	if err := os.WriteFile(certificate, issued.CertificatePEM, 0o600); err != nil {
+		log.Fatal(err)
+	}
 }

@@ -23,7 +23,8 @@ func Example() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	service := rolesanywheretest.NewServer(rolesanywheretest.Options{TrustAnchors: []*x509.Certificate{authority.Certificate()}})
+	anchors := []*x509.Certificate{authority.Certificate()}
+	service := rolesanywheretest.NewServer(rolesanywheretest.Options{TrustAnchors: anchors})
 	defer service.Close()
 
 	identity, err := rolesanywhere.ParseIdentity(issued.CertificatePEM, issued.PrivateKeyPEM, nil)
@@ -33,17 +34,21 @@ func Example() {
 	client := rolesanywhere.New(rolesanywhere.Options{
 		Endpoint: service.URL, // leave this out to call AWS
 	})
-	provider := rolesanywhere.NewCredentialsProvider(client, rolesanywhere.StaticIdentity(identity), rolesanywhere.CreateSessionInput{
+	input := rolesanywhere.CreateSessionInput{
 		ProfileARN:      "arn:aws:rolesanywhere:us-east-1:123456789012:profile/11111111-2222-3333-4444-555555555555",
 		RoleARN:         "arn:aws:iam::123456789012:role/app",
-		TrustAnchorARN:  "arn:aws:rolesanywhere:us-east-1:123456789012:trust-anchor/11111111-2222-3333-4444-555555555555",
+		TrustAnchorARN:  "arn:aws:rolesanywhere:us-east-1:123456789012:trust-anchor/66666666-7777-8888-9999-000000000000",
 		RoleSessionName: "orders-api",
 		Duration:        time.Hour,
-	})
+	}
+	provider := rolesanywhere.NewCredentialsProvider(client, rolesanywhere.StaticIdentity(identity), input)
 	// Any client of the SDK takes this: s3.NewFromConfig(config), for one.
-	config := aws.Config{Region: "us-east-1", Credentials: aws.NewCredentialsCache(provider, func(o *aws.CredentialsCacheOptions) {
-		o.ExpiryWindow = 5 * time.Minute // the next session is requested this long before the present one ends
-	})}
+	config := aws.Config{
+		Region: "us-east-1",
+		Credentials: aws.NewCredentialsCache(provider, func(o *aws.CredentialsCacheOptions) {
+			o.ExpiryWindow = 5 * time.Minute // the next session is requested this long before the present one ends
+		}),
+	}
 
 	credentials, err := config.Credentials.Retrieve(context.Background())
 	if err != nil {

@@ -14,8 +14,8 @@ import (
 	"github.com/aws/smithy-go/logging"
 )
 
-// FileIdentityOptions names the files of an identity that something else renews: cert-manager's csi-driver, SPIFFE's helper,
-// Vault Agent.
+// FileIdentityOptions names the files of an identity that something else renews: cert-manager's csi-driver, SPIFFE's
+// helper, Vault Agent.
 type FileIdentityOptions struct {
 	// CertificateFile holds the PEM of the leaf and then of its intermediates, if any. Required.
 	CertificateFile string
@@ -31,8 +31,8 @@ type FileIdentityOptions struct {
 	Now func() time.Time
 }
 
-// FileIdentity is an identity in files, read again when they change. Its method Identity is an [IdentityFunc]. It is safe
-// for concurrent use, needs no goroutine and is not closed.
+// FileIdentity is an identity in files, read again when they change. Its method Identity is an [IdentityFunc]. It is
+// safe for concurrent use, needs no goroutine and is not closed.
 type FileIdentity struct {
 	options FileIdentityOptions
 
@@ -65,9 +65,9 @@ func NewFileIdentity(ctx context.Context, o FileIdentityOptions) (*FileIdentity,
 	return f, nil
 }
 
-// Identity returns the identity that is in the files now: it reads them, and parses them only if they differ from the last
-// time. Where they cannot be used, for example because only one of the two has been written yet, the identity before
-// is returned until its certificate ends, and then the error: that of the file system, or one of
+// Identity returns the identity that is in the files now: it reads them, and parses them only if they differ from the
+// last time. Where they cannot be used, for example because only one of the two has been written yet, the identity
+// before is returned until its certificate ends, and then the error: that of the file system, or one of
 // [ParseIdentity]. Only regular files of at most 128 KiB are read.
 func (f *FileIdentity) Identity(ctx context.Context) (*Identity, error) {
 	f.mu.Lock()

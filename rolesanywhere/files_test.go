@@ -25,7 +25,12 @@ type identityFiles struct {
 
 func newIdentityFiles(t *testing.T) *identityFiles {
 	dir := t.TempDir()
-	return &identityFiles{t: t, certificate: filepath.Join(dir, "tls.crt"), key: filepath.Join(dir, "tls.key"), now: vectorTime}
+	return &identityFiles{
+		t:           t,
+		certificate: filepath.Join(dir, "tls.crt"),
+		key:         filepath.Join(dir, "tls.key"),
+		now:         vectorTime,
+	}
 }
 
 func (f *identityFiles) write(path string, parts ...[]byte) {
@@ -100,7 +105,8 @@ func TestFileIdentity_ReturnsTheErrorOnceTheIdentityHasEnded(t *testing.T) {
 
 func TestFileIdentity_ReadsEveryArrangement(t *testing.T) {
 	t.Parallel()
-	leaf, chain, key := readTestdata(t, "rsa-chain.pem"), readTestdata(t, "intermediate.pem"), readTestdata(t, "rsa-chain.key")
+	leaf, key := readTestdata(t, "rsa-chain.pem"), readTestdata(t, "rsa-chain.key")
+	chain := readTestdata(t, "intermediate.pem")
 	encrypted, p256 := readTestdata(t, "keys/scrypt.pem"), readTestdata(t, "p256.pem")
 	passphrase := func(context.Context) ([]byte, error) { return []byte(keysPassphrase), nil }
 	for name, tt := range map[string]struct {
@@ -164,7 +170,8 @@ func TestNewFileIdentity_SaysWhatIsWrong(t *testing.T) {
 			o := files.options()
 			tt.change(files, &o)
 			source, err := NewFileIdentity(t.Context(), o)
-			if source != nil || !errors.Is(err, tt.want) || !strings.Contains(err.Error(), tt.says) || strings.Contains(err.Error(), "CANARY") {
+			if source != nil || !errors.Is(err, tt.want) || !strings.Contains(err.Error(), tt.says) ||
+				strings.Contains(err.Error(), "CANARY") {
 				t.Errorf("error = %v; want %v saying %q", err, tt.want, tt.says)
 			}
 		})

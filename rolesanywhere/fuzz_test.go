@@ -81,7 +81,12 @@ func FuzzParsePrivateKey(f *testing.F) {
 func FuzzDecodeResponse(f *testing.F) {
 	f.Add(201, "application/json", "", []byte(sessionJSON(vectorTime.Add(time.Hour))))
 	f.Add(201, "application/json", "", []byte(`{"credentialSet":[]}`))
-	f.Add(403, "application/json", "AccessDeniedException:http://x/", []byte(`{"message":"Untrusted signing certificate"}`))
+	f.Add(
+		403,
+		"application/json",
+		"AccessDeniedException:http://x/",
+		[]byte(`{"message":"Untrusted signing certificate"}`),
+	)
 	f.Add(400, "application/x-amz-json-1.1", "", []byte(`{"__type":"a#ValidationException","Message":"\u001b"}`))
 	f.Add(502, "text/html; charset=utf-8", "", []byte(`<html>`))
 	f.Add(201, "text/html", "", []byte(`<html>`))

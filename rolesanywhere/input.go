@@ -36,15 +36,15 @@ type CreateSessionInput struct {
 	ProfileARN     string // required: arn:aws:rolesanywhere:REGION:ACCOUNT:profile/ID
 	RoleARN        string // required: arn:aws:iam::ACCOUNT:role/NAME
 	TrustAnchorARN string // required: arn:aws:rolesanywhere:REGION:ACCOUNT:trust-anchor/ID
-	// RoleSessionName is 2 to 64 of ASCII letters, digits and _+=,.@-; anything else is an error, since the name stands in
-	// policies and in CloudTrail. Empty sends none, which is what a profile needs that does not accept one ("Not
-	// authorized to set roleSessionName"); the session then has the certificate's serial number for a name.
+	// RoleSessionName is 2 to 64 of ASCII letters, digits and _+=,.@-; anything else is an error, since the name
+	// stands in policies and in CloudTrail. Empty sends none, which is what a profile needs that does not accept one
+	// ("Not authorized to set roleSessionName"); the session then has the certificate's serial number for a name.
 	RoleSessionName string
 	// Duration is 900 s to 43200 s in whole seconds (a fraction is dropped); 0 means 3600 s. A profile
 	// may shorten it in silence: only the credentials' Expires tells their lifetime.
 	Duration time.Duration
-	// InstanceProperties describe the machine that asks; the service shows them with the certificate's subject. At most 50, with
-	// names and values of 1 to 200 characters.
+	// InstanceProperties describe the machine that asks; the service shows them with the certificate's subject. At
+	// most 50, with names and values of 1 to 200 characters.
 	InstanceProperties map[string]string
 }
 
@@ -58,8 +58,8 @@ type requestBody struct {
 	TrustAnchorARN     string            `json:"trustAnchorArn"`
 }
 
-// check judges everything that would be sent, and returns the region of the trust anchor. region is the client's, which may
-// be empty.
+// check judges everything that would be sent, and returns the region of the trust anchor. region is the client's,
+// which may be empty.
 func (in CreateSessionInput) check(region string) (string, error) {
 	anchor, err := parseARN("TrustAnchorARN", in.TrustAnchorARN, "rolesanywhere", "trust-anchor")
 	if err != nil {
@@ -74,12 +74,27 @@ func (in CreateSessionInput) check(region string) (string, error) {
 	case err != nil:
 		return "", err
 	case region != "" && anchor.Region != region:
-		return "", fmt.Errorf("%w: TrustAnchorARN is of region %q and the client of %q; want one region", ErrInvalidInput, anchor.Region, region)
+		return "", fmt.Errorf(
+			"%w: TrustAnchorARN is of region %q and the client of %q; want one region",
+			ErrInvalidInput,
+			anchor.Region,
+			region,
+		)
 	case profile.Region != anchor.Region:
-		return "", fmt.Errorf("%w: ProfileARN is of region %q and TrustAnchorARN of %q; want one region", ErrInvalidInput, profile.Region, anchor.Region)
+		return "", fmt.Errorf(
+			"%w: ProfileARN is of region %q and TrustAnchorARN of %q; want one region",
+			ErrInvalidInput,
+			profile.Region,
+			anchor.Region,
+		)
 	case profile.Partition != anchor.Partition || role.Partition != anchor.Partition:
-		return "", fmt.Errorf("%w: TrustAnchorARN, ProfileARN and RoleARN are of partitions %q, %q and %q; want one partition",
-			ErrInvalidInput, anchor.Partition, profile.Partition, role.Partition)
+		return "", fmt.Errorf(
+			"%w: TrustAnchorARN, ProfileARN and RoleARN are of partitions %q, %q and %q; want one partition",
+			ErrInvalidInput,
+			anchor.Partition,
+			profile.Partition,
+			role.Partition,
+		)
 	}
 	return anchor.Region, in.checkRest()
 }
@@ -96,10 +111,23 @@ func parseARN(field, value, service, kind string) (arn.ARN, error) {
 	}
 	name, isKind := strings.CutPrefix(a.Resource, kind+"/")
 	if a.Service != service || !isKind || name == "" {
-		return arn.ARN{}, fmt.Errorf("%w: %s is %.200q, of another kind of resource; want %s", ErrInvalidInput, field, value, want)
+		return arn.ARN{}, fmt.Errorf(
+			"%w: %s is %.200q, of another kind of resource; want %s",
+			ErrInvalidInput,
+			field,
+			value,
+			want,
+		)
 	}
-	if (a.Region == "") != (service == "iam") || len(a.AccountID) != 12 || strings.Trim(a.AccountID, "0123456789") != "" {
-		return arn.ARN{}, fmt.Errorf("%w: %s is %.200q; want %s, with an account of 12 digits", ErrInvalidInput, field, value, want)
+	if (a.Region == "") != (service == "iam") || len(a.AccountID) != 12 ||
+		strings.Trim(a.AccountID, "0123456789") != "" {
+		return arn.ARN{}, fmt.Errorf(
+			"%w: %s is %.200q; want %s, with an account of 12 digits",
+			ErrInvalidInput,
+			field,
+			value,
+			want,
+		)
 	}
 	return a, nil
 }
@@ -119,8 +147,12 @@ func (in CreateSessionInput) checkRest() error {
 	for name, value := range in.InstanceProperties {
 		for _, text := range []string{name, value} {
 			if n := utf8.RuneCountInString(text); n < 1 || n > maxInstanceProperty || !utf8.ValidString(text) {
-				return fmt.Errorf("%w: InstanceProperties has the name %.200q; want names and values of 1 to %d characters in UTF-8",
-					ErrInvalidInput, name, maxInstanceProperty)
+				return fmt.Errorf(
+					"%w: InstanceProperties has the name %.200q; want names and values of 1 to %d characters in UTF-8",
+					ErrInvalidInput,
+					name,
+					maxInstanceProperty,
+				)
 			}
 		}
 	}

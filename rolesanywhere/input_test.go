@@ -120,7 +120,8 @@ func TestCreateSession_TakesTheRegionFromTheTrustAnchor(t *testing.T) {
 		if _, err := client.CreateSession(t.Context(), vectorIdentity(t, "p256"), in); err != nil {
 			t.Fatal(err)
 		}
-		if r := <-asked; r.URL.Host != host || !strings.Contains(r.Header.Get("Authorization"), "/"+region+"/rolesanywhere/") {
+		if r := <-asked; r.URL.Host != host ||
+			!strings.Contains(r.Header.Get("Authorization"), "/"+region+"/rolesanywhere/") {
 			t.Errorf("%s: sent to %s with %s", region, r.URL.Host, r.Header.Get("Authorization"))
 		}
 	}

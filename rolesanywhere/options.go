@@ -46,9 +46,9 @@ type Options struct {
 	Retryer aws.Retryer
 	// Timeout bounds a whole call: attempts, waits and bodies. 0 means 10 s; it cannot be negative.
 	Timeout time.Duration
-	// Logger gets the retries that ClientLogMode's aws.LogRetries asks for, and a warning where a [CredentialsProvider] keeps
-	// credentials in use because a refresh failed. Other log modes have no effect: bodies and headers are never logged. It
-	// must be safe for concurrent use. Default: none.
+	// Logger gets the retries that ClientLogMode's aws.LogRetries asks for, and a warning where a
+	// [CredentialsProvider] keeps credentials in use because a refresh failed. Other log modes have no effect: bodies
+	// and headers are never logged. It must be safe for concurrent use. Default: none.
 	Logger        logging.Logger
 	ClientLogMode aws.ClientLogMode
 	// AppID names the program in the User-Agent header as "app/AppID". Characters that a header's token cannot
@@ -112,7 +112,10 @@ func (o Options) resolve(anchorRegion string) (*call, error) {
 
 // userAgent has the form of the SDK's.
 func (o Options) userAgent() string {
-	agent := "s3conn-rolesanywhere/" + version + " os/" + runtime.GOOS + " lang/go#" + strings.TrimPrefix(runtime.Version(), "go")
+	agent := "s3conn-rolesanywhere/" + version + " os/" + runtime.GOOS + " lang/go#" + strings.TrimPrefix(
+		runtime.Version(),
+		"go",
+	)
 	if o.AppID != "" {
 		agent += " app/" + strings.Map(tokenRune, o.AppID)
 	}

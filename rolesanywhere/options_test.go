@@ -82,7 +82,8 @@ func TestCreateSession_TakesOptionsForOneCall(t *testing.T) {
 	})
 	client := New(Options{HTTPClient: doer, Now: vectorClock}, func(o *Options) { o.Retryer = aws.NopRetryer{} })
 	bad := func(o *Options) { o.Endpoint = "ftp://h" }
-	if _, err := client.CreateSession(t.Context(), vectorIdentity(t, "p256"), testInput(), bad); !errors.Is(err, ErrInvalidInput) || calls != 0 {
+	if _, err := client.CreateSession(t.Context(), vectorIdentity(t, "p256"), testInput(), bad); !errors.Is(err, ErrInvalidInput) ||
+		calls != 0 {
 		t.Errorf("error = %v after %d calls", err, calls)
 	}
 	if _, err := client.CreateSession(t.Context(), vectorIdentity(t, "p256"), testInput()); err == nil || calls != 1 {
@@ -95,11 +96,20 @@ func TestNewFromConfig_TakesWhatTheConfigurationHas(t *testing.T) {
 	logger := logging.Nop{}
 	mine := &http.Client{Timeout: time.Minute}
 	store := "https://minio.example"
-	config := aws.Config{Region: "eu-west-1", HTTPClient: mine, Logger: logger, ClientLogMode: aws.LogRetries, AppID: "orders",
-		RetryMaxAttempts: 7, BaseEndpoint: &store}
+	config := aws.Config{
+		Region:           "eu-west-1",
+		HTTPClient:       mine,
+		Logger:           logger,
+		ClientLogMode:    aws.LogRetries,
+		AppID:            "orders",
+		RetryMaxAttempts: 7,
+		BaseEndpoint:     &store,
+	}
 	o := NewFromConfig(config, func(o *Options) { o.Timeout = time.Second }).Options()
 	if o.Region != "eu-west-1" || o.HTTPClient.(redirectless).Timeout != time.Minute || o.Logger != logger || o.Endpoint != "" ||
-		o.ClientLogMode != aws.LogRetries || o.AppID != "orders" || o.Timeout != time.Second || o.Retryer.MaxAttempts() != 7 {
+		o.ClientLogMode != aws.LogRetries || o.AppID != "orders" ||
+		o.Timeout != time.Second ||
+		o.Retryer.MaxAttempts() != 7 {
 		t.Errorf("options = %+v", o)
 	}
 	config.RetryMode = aws.RetryModeAdaptive

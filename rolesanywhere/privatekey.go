@@ -153,8 +153,8 @@ func parseSEC1(der []byte) (any, error) {
 	return nil, err
 }
 
-// MarshalPrivateKey returns a private key as PEM text: PKCS#8 without encryption, ML-DSA as its seed. Whoever holds it is
-// the identity. A key that keeps itself to itself, such as an HSM's, is an error that wraps [ErrUnsupportedKey].
+// MarshalPrivateKey returns a private key as PEM text: PKCS#8 without encryption, ML-DSA as its seed. Whoever holds it
+// is the identity. A key that keeps itself to itself, such as an HSM's, is an error that wraps [ErrUnsupportedKey].
 func MarshalPrivateKey(key crypto.Signer) ([]byte, error) {
 	der, err := mldsax509.MarshalPKCS8PrivateKey(key)
 	if err != nil {

@@ -10,8 +10,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 )
 
-// IdentityFunc returns the identity that the next session is requested with. It is called once for every session, so that
-// a renewed certificate is picked up without a new provider, and must be safe for concurrent use. ctx is that of
+// IdentityFunc returns the identity that the next session is requested with. It is called once for every session, so
+// that a renewed certificate is picked up without a new provider, and must be safe for concurrent use. ctx is that of
 // Retrieve; aws.CredentialsCache keeps its values and never cancels it, so that a function that waits bounds itself.
 type IdentityFunc func(ctx context.Context) (*Identity, error)
 
@@ -25,6 +25,8 @@ func StaticIdentity(id *Identity) IdentityFunc {
 const (
 	minBackoff = time.Second
 	maxBackoff = time.Minute
+	// refreshTimeout bounds a refresh ahead of time, since all callers of the cache wait for it.
+	refreshTimeout = 5 * time.Second
 )
 
 // CredentialsProvider is an aws.CredentialsProvider that requests a session every time it is asked. It is made for
@@ -57,28 +59,34 @@ var (
 	_ aws.AdjustExpiresByCredentialsCacheStrategy   = (*CredentialsProvider)(nil)
 )
 
-// NewCredentialsProvider returns a provider for any client of the AWS SDK; optFns change the client's options for its calls.
-// It keeps no credentials: wrap it in aws.NewCredentialsCache, which shares one session among concurrent callers, with an
-// ExpiryWindow of some minutes, so that the next session is requested ahead of this one's end:
+// NewCredentialsProvider returns a provider for any client of the AWS SDK; optFns change the client's options for its
+// calls. It keeps no credentials: wrap it in aws.NewCredentialsCache, which shares one session among concurrent
+// callers, with an ExpiryWindow of some minutes, so that the next session is requested ahead of this one's end:
 //
 //   - A refresh that fails inside the window is no error: the cache goes on returning the live credentials, and tries
-//     again after half of what is left of them, at most a minute, with one attempt. They are never returned past their end.
-//     Expires of what the cache returns is the time of its next refresh, as always with a window.
+//     again after half of what is left of them, at most a minute, with one attempt of at most 5 s. They are never
+//     returned past their end. Expires of what the cache returns is the time of its next refresh, as always with a
+//     window.
 //   - The window is never more than half of what is left of a new session, so that one that is shorter than the
 //     window is not replaced at every call.
 //   - After a failure without live credentials nothing is sent for 1 s, 2 s, 4 s and so on up to 1 min: callers get the
 //     error again. Failures for which nothing was sent, such as an expired certificate, do not wait.
 //
 // https://docs.aws.amazon.com/sdk-for-go/v2/developer-guide/configure-gosdk.html
-func NewCredentialsProvider(client *Client, identity IdentityFunc, in CreateSessionInput, optFns ...func(*Options)) *CredentialsProvider {
+func NewCredentialsProvider(
+	client *Client, identity IdentityFunc, in CreateSessionInput, optFns ...func(*Options),
+) *CredentialsProvider {
 	return &CredentialsProvider{client: client, identity: identity, input: in, optFns: optFns}
 }
 
-// Retrieve gets the identity, calls [Client.CreateSession] and has its errors; an error of the [IdentityFunc] is wrapped.
-// With an error the credentials are empty.
+// Retrieve gets the identity, calls [Client.CreateSession] and has its errors; an error of the [IdentityFunc] is
+// wrapped. With an error the credentials are empty.
 func (p *CredentialsProvider) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	if p.client == nil || p.identity == nil {
-		return aws.Credentials{}, fmt.Errorf("requesting credentials: %w: no client, or no identity function", ErrInvalidInput)
+		return aws.Credentials{}, fmt.Errorf(
+			"requesting credentials: %w: no client, or no identity function",
+			ErrInvalidInput,
+		)
 	}
 	now := p.client.options.Now
 	live, err := p.begin(now())
@@ -92,7 +100,10 @@ func (p *CredentialsProvider) Retrieve(ctx context.Context) (aws.Credentials, er
 	optFns := p.optFns
 	if live {
 		// There is time to try again later, which is kinder to a service in trouble than three attempts at once.
-		optFns = append(optFns[:len(optFns):len(optFns)], func(o *Options) { o.Retryer = aws.NopRetryer{} })
+		optFns = append(optFns[:len(optFns):len(optFns)], func(o *Options) {
+			o.Retryer = aws.NopRetryer{}
+			o.Timeout = min(o.Timeout, refreshTimeout)
+		})
 	}
 	out, err := p.client.CreateSession(ctx, id, p.input, optFns...)
 	if err != nil {
@@ -107,7 +118,8 @@ func (p *CredentialsProvider) Retrieve(ctx context.Context) (aws.Credentials, er
 	return out.Credentials, nil
 }
 
-// begin reports whether a cache still has live credentials, and returns the last error where it is too early for a call.
+// begin reports whether a cache still has live credentials, and returns the last error where it is too early for a
+// call.
 func (p *CredentialsProvider) begin(now time.Time) (live bool, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -144,9 +156,13 @@ func wasSent(err error) bool {
 	return true
 }
 
-// HandleFailToRefresh is called by aws.CredentialsCache when Retrieve has failed. It returns the previous credentials while
-// they are live, to be refreshed again after a wait, and otherwise err.
-func (p *CredentialsProvider) HandleFailToRefresh(ctx context.Context, previous aws.Credentials, err error) (aws.Credentials, error) {
+// HandleFailToRefresh is called by aws.CredentialsCache when Retrieve has failed. It returns the previous credentials
+// while they are live, to be refreshed again after a wait, and otherwise err.
+func (p *CredentialsProvider) HandleFailToRefresh(
+	ctx context.Context,
+	previous aws.Credentials,
+	err error,
+) (aws.Credentials, error) {
 	if p.client == nil {
 		return aws.Credentials{}, err
 	}
@@ -162,8 +178,13 @@ func (p *CredentialsProvider) HandleFailToRefresh(ctx context.Context, previous 
 	p.sessions[previous.AccessKeyID] = session
 	p.mu.Unlock()
 	previous.Expires = session.retryAt
-	p.client.options.logf(ctx, "refreshing credentials failed, the present ones are used until %s, the next try is at %s: %v",
-		session.end.UTC().Format(time.RFC3339), session.retryAt.UTC().Format(time.RFC3339), err)
+	p.client.options.logf(
+		ctx,
+		"refreshing credentials failed, the present ones are used until %s, the next try is at %s: %v",
+		session.end.UTC().Format(time.RFC3339),
+		session.retryAt.UTC().Format(time.RFC3339),
+		err,
+	)
 	return previous, nil
 }
 

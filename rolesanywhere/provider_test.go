@@ -3,14 +3,9 @@ package rolesanywhere
 import (
 	"bytes"
 	"context"
-	"crypto/elliptic"
-	"crypto/x509"
 	"errors"
-	"fmt"
-	"io"
 	"net/http"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -19,64 +14,6 @@ import (
 	"github.com/aws/smithy-go/logging"
 )
 
-// bubbleService answers on the clock of a synctest bubble: sessions of an hour, or 503 in an outage.
-type bubbleService struct {
-	lifetime time.Duration
-	mu       sync.Mutex
-	down     bool
-	calls    int
-}
-
-func (s *bubbleService) Do(*http.Request) (*http.Response, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.calls++
-	status, body := 503, ""
-	if !s.down {
-		status = 201
-		body = strings.Replace(sessionJSON(time.Now().Add(s.lifetime)), "ASIAEXAMPLE", fmt.Sprint("ASIA", s.calls), 1)
-	}
-	return &http.Response{StatusCode: status, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(body))}, nil
-}
-
-func (s *bubbleService) set(down bool) (calls int) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.down = down
-	calls, s.calls = s.calls, 0
-	return calls
-}
-
-// bubbleIdentity is valid at a bubble's time, which begins in the year 2000.
-func bubbleIdentity(t *testing.T) *Identity {
-	t.Helper()
-	key, template := ecKey(t, elliptic.P256()), leafTemplate()
-	template.NotBefore, template.NotAfter = time.Date(1999, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(2001, 1, 1, 0, 0, 0, 0, time.UTC)
-	id, err := NewIdentity([]*x509.Certificate{selfSigned(t, template, key)}, key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return id
-}
-
-func window(d time.Duration) func(*aws.CredentialsCacheOptions) {
-	return func(o *aws.CredentialsCacheOptions) { o.ExpiryWindow = d }
-}
-
-// poll retrieves once a second for d, and returns how often that failed.
-func poll(t *testing.T, cache *aws.CredentialsCache, d time.Duration, check func(aws.Credentials)) (failures int) {
-	t.Helper()
-	for end := time.Now().Add(d); time.Now().Before(end); <-time.After(time.Second) {
-		got, err := cache.Retrieve(t.Context())
-		if err != nil {
-			failures++
-		} else if check != nil {
-			check(got)
-		}
-	}
-	return failures
-}
-
 func TestCredentialsProvider_LivesThroughAnOutage(t *testing.T) {
 	t.Parallel()
 	id := bubbleIdentity(t)
@@ -84,7 +21,10 @@ func TestCredentialsProvider_LivesThroughAnOutage(t *testing.T) {
 		service := &bubbleService{lifetime: time.Hour}
 		var log bytes.Buffer
 		client := New(Options{HTTPClient: service, Logger: logging.NewStandardLogger(&log)})
-		cache := aws.NewCredentialsCache(NewCredentialsProvider(client, StaticIdentity(id), testInput()), window(5*time.Minute))
+		cache := aws.NewCredentialsCache(
+			NewCredentialsProvider(client, StaticIdentity(id), testInput()),
+			window(5*time.Minute),
+		)
 		if failures := poll(t, cache, 55*time.Minute, nil); failures != 0 || service.set(true) != 1 {
 			t.Fatalf("%d failures before the outage, or more than one call", failures)
 		}
@@ -103,6 +43,27 @@ func TestCredentialsProvider_LivesThroughAnOutage(t *testing.T) {
 	})
 }
 
+// All callers of the cache wait for its refresh: one that hangs must not take the time that they have.
+func TestCredentialsProvider_BoundsARefreshThatHangs(t *testing.T) {
+	t.Parallel()
+	id := bubbleIdentity(t)
+	synctest.Test(t, func(t *testing.T) {
+		service := &bubbleService{lifetime: time.Hour}
+		which := aws.HTTPClient(service)
+		client := New(Options{HTTPClient: doerFunc(func(r *http.Request) (*http.Response, error) { return which.Do(r) })})
+		provider := NewCredentialsProvider(client, StaticIdentity(id), testInput())
+		cache := aws.NewCredentialsCache(provider, window(5*time.Minute))
+		if failures := poll(t, cache, 55*time.Minute, nil); failures != 0 {
+			t.Fatalf("%d failures", failures)
+		}
+		which = doerFunc(hang)
+		start := time.Now()
+		if _, err := cache.Retrieve(t.Context()); err != nil || time.Since(start) != refreshTimeout {
+			t.Errorf("error = %v after %s, want the live credentials after %s", err, time.Since(start), refreshTimeout)
+		}
+	})
+}
+
 func TestCredentialsProvider_NeverReturnsEndedCredentials(t *testing.T) {
 	t.Parallel()
 	id := bubbleIdentity(t)
@@ -111,7 +72,10 @@ func TestCredentialsProvider_NeverReturnsEndedCredentials(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				service := &bubbleService{lifetime: lifetime}
 				client := New(Options{HTTPClient: service})
-				cache := aws.NewCredentialsCache(NewCredentialsProvider(client, StaticIdentity(id), testInput()), window(ahead))
+				cache := aws.NewCredentialsCache(
+					NewCredentialsProvider(client, StaticIdentity(id), testInput()),
+					window(ahead),
+				)
 				if _, err := cache.Retrieve(t.Context()); err != nil {
 					t.Fatal(err)
 				}
@@ -206,10 +170,12 @@ func TestCredentialsProvider_ReturnsErrorsWithoutCredentials(t *testing.T) {
 		for range 2 { // the second time within the wait after a refusal
 			got, err := tt.provider.Retrieve(t.Context())
 			_, isRefusal := errors.AsType[*APIError](err)
-			if got != (aws.Credentials{}) || (tt.want == refused && !isRefusal) || (tt.want != refused && !errors.Is(err, tt.want)) {
+			if got != (aws.Credentials{}) || (tt.want == refused && !isRefusal) ||
+				(tt.want != refused && !errors.Is(err, tt.want)) {
 				t.Errorf("%s: error = %v, want %v", name, err, tt.want)
 			}
-			if got, handled := tt.provider.HandleFailToRefresh(t.Context(), aws.Credentials{AccessKeyID: "A"}, err); got.HasKeys() || handled != err {
+			if got, handled := tt.provider.HandleFailToRefresh(t.Context(), aws.Credentials{AccessKeyID: "A"}, err); got.HasKeys() ||
+				handled != err {
 				t.Errorf("%s: handled as %v, %v", name, got.HasKeys(), handled)
 			}
 		}
@@ -232,7 +198,12 @@ func TestCredentialsProvider_DoesNotWaitAfterACancelledCall(t *testing.T) {
 		return hang(r)
 	})
 	which := aws.HTTPClient(hanging)
-	client := New(Options{HTTPClient: doerFunc(func(r *http.Request) (*http.Response, error) { return which.Do(r) }), Now: vectorClock})
+	client := New(
+		Options{
+			HTTPClient: doerFunc(func(r *http.Request) (*http.Response, error) { return which.Do(r) }),
+			Now:        vectorClock,
+		},
+	)
 	provider := NewCredentialsProvider(client, StaticIdentity(vectorIdentity(t, "p256")), testInput())
 	if _, err := provider.Retrieve(ctx); !errors.Is(err, context.Canceled) {
 		t.Errorf("error = %v", err)
@@ -246,7 +217,8 @@ func TestCredentialsProvider_DoesNotWaitAfterACancelledCall(t *testing.T) {
 func TestCredentialsProvider_LeavesAloneWhatCannotExpire(t *testing.T) {
 	t.Parallel()
 	provider := NewCredentialsProvider(New(Options{}), nil, testInput())
-	if got, err := provider.AdjustExpiresBy(aws.Credentials{AccessKeyID: "A"}, -time.Minute); err != nil || !got.Expires.IsZero() {
+	if got, err := provider.AdjustExpiresBy(aws.Credentials{AccessKeyID: "A"}, -time.Minute); err != nil ||
+		!got.Expires.IsZero() {
 		t.Errorf("Expires = %s, %v", got.Expires, err)
 	}
 }

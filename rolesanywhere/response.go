@@ -77,7 +77,8 @@ func decodeResponse(status int, header http.Header, body []byte, received time.T
 		return nil, decodeError(status, header, body, received)
 	}
 	invalid := func(fault string) (*CreateSessionOutput, error) {
-		return nil, fmt.Errorf("%w: %s (status %d, request id %q)", ErrInvalidResponse, fault, status, requestID(header))
+		return nil, fmt.Errorf("%w: %s (status %d, request id %q)",
+			ErrInvalidResponse, fault, status, requestID(header))
 	}
 	var answer responseBody
 	// The decoder's error is dropped: it quotes the body, which may hold a secret.

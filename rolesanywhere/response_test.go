@@ -58,7 +58,12 @@ func TestDecodeResponse_TakesAnySuccess(t *testing.T) {
 
 func TestDecodeResponse_AccountFallsBackToTheRole(t *testing.T) {
 	t.Parallel()
-	body := strings.Replace(sessionJSON(vectorTime.Add(time.Hour)), "arn:aws:sts::210987654321:assumed-role/app/orders-api", "", 1)
+	body := strings.Replace(
+		sessionJSON(vectorTime.Add(time.Hour)),
+		"arn:aws:sts::210987654321:assumed-role/app/orders-api",
+		"",
+		1,
+	)
 	out, err := decodeResponse(201, http.Header{}, []byte(body), vectorTime)
 	if err != nil || out.Credentials.AccountID != "123456789012" {
 		t.Errorf("account = %v, error = %v", out, err)
@@ -90,7 +95,8 @@ func TestAPIError_FindsCodeAndMessage(t *testing.T) {
 	} {
 		_, err := decodeResponse(tt.status, tt.header, []byte(tt.body), vectorTime)
 		e, ok := errors.AsType[*APIError](err)
-		if !ok || e.StatusCode != tt.status || e.Code != tt.code || e.Message != tt.message || strings.Contains(e.Error(), "CANARY") {
+		if !ok || e.StatusCode != tt.status || e.Code != tt.code || e.Message != tt.message ||
+			strings.Contains(e.Error(), "CANARY") {
 			t.Errorf("%s: error = %#v; want code %q, message %q", name, err, tt.code, tt.message)
 		}
 	}
@@ -99,9 +105,15 @@ func TestAPIError_FindsCodeAndMessage(t *testing.T) {
 func TestAPIError_IsTheSDKsKindOfError(t *testing.T) {
 	t.Parallel()
 	header := http.Header{"X-Amzn-Requestid": {"req-3"}}
-	_, err := decodeResponse(403, header, []byte(`{"code":"AccessDeniedException","message":"Untrusted signing certificate"}`), vectorTime)
+	_, err := decodeResponse(
+		403,
+		header,
+		[]byte(`{"code":"AccessDeniedException","message":"Untrusted signing certificate"}`),
+		vectorTime,
+	)
 	e, ok := errors.AsType[smithy.APIError](err)
-	if !ok || e.ErrorCode() != "AccessDeniedException" || e.ErrorMessage() != "Untrusted signing certificate" || e.ErrorFault() != smithy.FaultClient {
+	if !ok || e.ErrorCode() != "AccessDeniedException" || e.ErrorMessage() != "Untrusted signing certificate" ||
+		e.ErrorFault() != smithy.FaultClient {
 		t.Errorf("error = %#v", err)
 	}
 	const want = "AccessDeniedException: Untrusted signing certificate (status 403, request id req-3)"

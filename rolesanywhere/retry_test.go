@@ -38,7 +38,11 @@ func (d *scriptedDoer) Do(r *http.Request) (*http.Response, error) {
 
 func answer(status int, body string) func(*http.Request) (*http.Response, error) {
 	return func(*http.Request) (*http.Response, error) {
-		return &http.Response{StatusCode: status, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(body))}, nil
+		return &http.Response{
+			StatusCode: status,
+			Header:     http.Header{},
+			Body:       io.NopCloser(strings.NewReader(body)),
+		}, nil
 	}
 }
 
@@ -66,7 +70,13 @@ func hangInBody(r *http.Request) (*http.Response, error) {
 type script = []func(*http.Request) (*http.Response, error)
 
 // callScripted runs one CreateSession against a script, on a fake clock. It must be in a synctest bubble.
-func callScripted(t *testing.T, ctx context.Context, id *Identity, s script, change func(*Options)) (*scriptedDoer, *CreateSessionOutput, error) {
+func callScripted(
+	t *testing.T,
+	ctx context.Context,
+	id *Identity,
+	s script,
+	change func(*Options),
+) (*scriptedDoer, *CreateSessionOutput, error) {
 	t.Helper()
 	doer := &scriptedDoer{script: s}
 	start := time.Now()
@@ -239,7 +249,9 @@ func TestConnectionError_QuotesNothingThatWasSent(t *testing.T) {
 			_ = conn.Close()
 		}))
 		t.Cleanup(server.Close)
-		client, err := NewClient(Options{Region: "us-east-1", Endpoint: server.URL, Now: vectorClock, Retryer: aws.NopRetryer{}})
+		client, err := NewClient(
+			Options{Region: "us-east-1", Endpoint: server.URL, Now: vectorClock, Retryer: aws.NopRetryer{}},
+		)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -259,8 +271,13 @@ func TestCreateSession_LogsRetriesWhereAsked(t *testing.T) {
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			var log strings.Builder
-			_, _, err := callScripted(t, t.Context(), id, script{answer(503, ""), answer(201, sessionJSON(vectorTime.Add(time.Hour)))},
-				func(o *Options) { o.Logger, o.ClientLogMode = logging.NewStandardLogger(&log), mode })
+			_, _, err := callScripted(
+				t,
+				t.Context(),
+				id,
+				script{answer(503, ""), answer(201, sessionJSON(vectorTime.Add(time.Hour)))},
+				func(o *Options) { o.Logger, o.ClientLogMode = logging.NewStandardLogger(&log), mode },
+			)
 			if err != nil || !strings.HasSuffix(log.String(), want) || (want == "") != (log.Len() == 0) {
 				t.Errorf("error = %v, logged %q, want %q", err, log.String(), want)
 			}

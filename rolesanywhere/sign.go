@@ -39,7 +39,12 @@ const (
 // concurrently for different requests.
 //
 // [the signing process]: https://docs.aws.amazon.com/rolesanywhere/latest/userguide/authentication-sign-process.html
-func (id *Identity) SignHTTP(ctx context.Context, r *http.Request, payloadHash, region string, signingTime time.Time) error {
+func (id *Identity) SignHTTP(
+	ctx context.Context,
+	r *http.Request,
+	payloadHash, region string,
+	signingTime time.Time,
+) error {
 	if r.Header == nil {
 		r.Header = make(http.Header)
 	}

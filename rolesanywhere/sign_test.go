@@ -129,7 +129,11 @@ func TestSignHTTP_SignatureVerifies(t *testing.T) {
 					t.Errorf("%s signature does not verify", who)
 				}
 			}
-			spaced := strings.ReplaceAll(strings.ReplaceAll(recorded.Header.Get(headerAuthorization), ", ", ","), ",", ", ")
+			spaced := strings.ReplaceAll(
+				strings.ReplaceAll(recorded.Header.Get(headerAuthorization), ", ", ","),
+				",",
+				", ",
+			)
 			ours, _, _ := strings.Cut(signed.Header.Get(headerAuthorization), "Signature=")
 			theirs, _, _ := strings.Cut(spaced, "Signature=")
 			if ours != theirs {

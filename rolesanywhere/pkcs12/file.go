@@ -104,7 +104,11 @@ func inspect(der []byte) (*file, error) {
 		return nil, err
 	}
 	if outer.Version != 3 || !outer.AuthSafe.ContentType.Equal(oidData) {
-		return nil, fmt.Errorf("parsing PKCS#12: %w: it is protected by a key and not by a passphrase; %s", rolesanywhere.ErrUnsupportedKey, advice)
+		return nil, fmt.Errorf(
+			"parsing PKCS#12: %w: it is protected by a key and not by a passphrase; %s",
+			rolesanywhere.ErrUnsupportedKey,
+			advice,
+		)
 	}
 	f := &file{hasMAC: len(outer.MacData.Mac.Algorithm.Algorithm) > 0}
 	if f.hasMAC {
@@ -127,7 +131,11 @@ func inspect(der []byte) (*file, error) {
 	}
 	switch {
 	case f.keys == 0:
-		return nil, fmt.Errorf("%w: it has no private key, or hides it where OpenSSL, Java and Windows do not; %s", ErrInvalid, advice)
+		return nil, fmt.Errorf(
+			"%w: it has no private key, or hides it where OpenSSL, Java and Windows do not; %s",
+			ErrInvalid,
+			advice,
+		)
 	case f.keys > 1:
 		return nil, fmt.Errorf("%w: it has %d private keys; want one", ErrInvalid, f.keys)
 	}
@@ -147,7 +155,11 @@ func (f *file) add(content contentInfo) error {
 		}
 		return f.countEncryption(data.Info.Algorithm)
 	}
-	return fmt.Errorf("parsing PKCS#12: %w: a part of it is protected by a key and not by a passphrase; %s", rolesanywhere.ErrUnsupportedKey, advice)
+	return fmt.Errorf(
+		"parsing PKCS#12: %w: a part of it is protected by a key and not by a passphrase; %s",
+		rolesanywhere.ErrUnsupportedKey,
+		advice,
+	)
 }
 
 func (f *file) addBags(content contentInfo) error {
@@ -202,7 +214,11 @@ func (f *file) countDerivation(algorithm pkix.AlgorithmIdentifier) error {
 		return err
 	}
 	if !d.KDF.Algorithm.Equal(oidPBKDF2) {
-		return fmt.Errorf("parsing PKCS#12: %w: its key derivation is not PBKDF2; %s", rolesanywhere.ErrUnsupportedKey, advice)
+		return fmt.Errorf(
+			"parsing PKCS#12: %w: its key derivation is not PBKDF2; %s",
+			rolesanywhere.ErrUnsupportedKey,
+			advice,
+		)
 	}
 	if err := unmarshal(d.KDF.Parameters.FullBytes, &p); err != nil {
 		return err
@@ -223,8 +239,8 @@ func (f *file) count(iterations int) error {
 }
 
 // rewrite returns the file with the part that holds the key first. The encrypted parts can hide further keys with a
-// derivation of any cost, which cannot be seen from outside: behind a first key the library refuses them unopened. The MAC,
-// which is over the order, is made anew.
+// derivation of any cost, which cannot be seen from outside: behind a first key the library refuses them unopened. The
+// MAC, which is over the order, is made anew.
 func (f *file) rewrite(passphrase string) ([]byte, error) {
 	var e encoder
 	safe := e.marshal(append(f.plain[:len(f.plain):len(f.plain)], f.encrypted...))
@@ -233,7 +249,10 @@ func (f *file) rewrite(passphrase string) ([]byte, error) {
 	// PBMAC1 (RFC 9579) of one iteration is enough: this MAC never leaves the process.
 	key, err := pbkdf2.Key(sha256.New, passphrase, salt, 1, sha256.Size)
 	if err != nil {
-		return nil, fmt.Errorf("parsing PKCS#12: %w: its key derivation is not available in this program", rolesanywhere.ErrUnsupportedKey)
+		return nil, fmt.Errorf(
+			"parsing PKCS#12: %w: its key derivation is not available in this program",
+			rolesanywhere.ErrUnsupportedKey,
+		)
 	}
 	mac := hmac.New(sha256.New, key)
 	mac.Write(safe)
@@ -244,7 +263,10 @@ func (f *file) rewrite(passphrase string) ([]byte, error) {
 		MacData: macData{
 			Mac: digestInfo{
 				Algorithm: e.algorithm(oidPBMAC1, derivation{
-					KDF:    e.algorithm(oidPBKDF2, pbkdf2Parameters{Salt: salt, Iterations: 1, KeyLength: len(key), PRF: hash}),
+					KDF: e.algorithm(
+						oidPBKDF2,
+						pbkdf2Parameters{Salt: salt, Iterations: 1, KeyLength: len(key), PRF: hash},
+					),
 					Scheme: hash,
 				}),
 				Digest: mac.Sum(nil),

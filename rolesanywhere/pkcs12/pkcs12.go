@@ -1,5 +1,6 @@
-// Package pkcs12 reads an identity from a PKCS#12 file (.p12, .pfx), which is how many CAs and Windows hand out a certificate
-// with its key. It is a package of its own so that only programs that need it get the library that decodes the format.
+// Package pkcs12 reads an identity from a PKCS#12 file (.p12, .pfx), which is how many CAs and Windows hand out a
+// certificate with its key. It is a package of its own so that only programs that need it get the library that decodes
+// the format.
 //
 // The format: https://www.rfc-editor.org/rfc/rfc7292
 package pkcs12
@@ -19,21 +20,21 @@ import (
 // ErrInvalid means that the data is not a PKCS#12 file, is damaged, or lacks the certificate or the key.
 var ErrInvalid = errors.New("parsing PKCS#12")
 
-// Limits on what is read. Key derivation costs what the file asks for, so that its iterations are counted first: OpenSSL
-// writes 2048 and Java 10,000 for each of a file's two or three derivations.
+// Limits on what is read. Key derivation costs what the file asks for, so that its iterations are counted first:
+// OpenSSL writes 2048 and Java 10,000 for each of a file's two or three derivations.
 const (
 	maxSize       = 256 << 10 // bytes
 	maxIterations = 1_000_000 // in the whole file
 )
 
-// Parse returns the certificates of a PKCS#12 file in DER, the leaf first and then its issuers as far as the file has them,
-// without a self-signed root and without certificates that are not of the chain, and the leaf's private key. The passphrase
-// may be empty for a file that is made with an empty one or is not encrypted; nothing of it or of the key is kept or
-// quoted. The certificates and the key are judged by [rolesanywhere.NewIdentity]; [rolesanywhere.MarshalPrivateKey] writes
-// the key as PEM.
+// Parse returns the certificates of a PKCS#12 file in DER, the leaf first and then its issuers as far as the file has
+// them, without a self-signed root and without certificates that are not of the chain, and the leaf's private key. The
+// passphrase may be empty for a file that is made with an empty one or is not encrypted; nothing of it or of the key
+// is kept or quoted. The certificates and the key are judged by [rolesanywhere.NewIdentity];
+// [rolesanywhere.MarshalPrivateKey] writes the key as PEM.
 //
-// It reads PBES2 with PBKDF2 and AES-CBC, and the older schemes with 3DES and RC2. A file that asks for more than 1,000,000
-// iterations in all is refused before anything is computed.
+// It reads PBES2 with PBKDF2 and AES-CBC, and the older schemes with 3DES and RC2. A file that asks for more than
+// 1,000,000 iterations in all is refused before anything is computed.
 //
 // Errors wrap [ErrInvalid], [rolesanywhere.ErrUnsupportedKey] for a key, encryption or arrangement that is not read,
 // [rolesanywhere.ErrPassphraseRequired] or [rolesanywhere.ErrPassphraseIncorrect].
@@ -77,12 +78,15 @@ func ParseIdentity(der []byte, passphrase string) (*rolesanywhere.Identity, erro
 	return rolesanywhere.NewIdentity(certificates, key)
 }
 
-// checkPassphrase verifies the file's MAC. The library has no function for that alone: DecodeTrustStore verifies the MAC before
-// it looks at anything else, and never opens a key.
+// checkPassphrase verifies the file's MAC. The library has no function for that alone: DecodeTrustStore verifies the
+// MAC before it looks at anything else, and never opens a key.
 func checkPassphrase(der []byte, file *file, passphrase string) error {
 	if !file.hasMAC {
 		if passphrase != "" {
-			return fmt.Errorf("%w: the file has no MAC, by which its passphrase is known to be right; write it with one", ErrInvalid)
+			return fmt.Errorf(
+				"%w: the file has no MAC, by which its passphrase is known to be right; write it with one",
+				ErrInvalid,
+			)
 		}
 		return nil
 	}
@@ -98,9 +102,17 @@ func checkPassphrase(der []byte, file *file, passphrase string) error {
 
 func decodeError(err error) error {
 	if _, ok := errors.AsType[gopkcs12.NotImplementedError](err); ok {
-		return fmt.Errorf("parsing PKCS#12: %w: its encryption or its arrangement is not read; %s", rolesanywhere.ErrUnsupportedKey, advice)
+		return fmt.Errorf(
+			"parsing PKCS#12: %w: its encryption or its arrangement is not read; %s",
+			rolesanywhere.ErrUnsupportedKey,
+			advice,
+		)
 	}
-	return fmt.Errorf("%w: the certificate or the key in it is missing, damaged or of an unknown kind; %s", ErrInvalid, advice)
+	return fmt.Errorf(
+		"%w: the certificate or the key in it is missing, damaged or of an unknown kind; %s",
+		ErrInvalid,
+		advice,
+	)
 }
 
 const advice = "give certificate and key as PEM (openssl pkcs12 -in file.p12)"
@@ -119,7 +131,11 @@ func order(certificates []*x509.Certificate, public crypto.PublicKey) ([]*x509.C
 		}
 	}
 	if len(chain) == 0 {
-		return nil, fmt.Errorf("parsing PKCS#12: %w: none of the %d certificates is of the file's key", rolesanywhere.ErrKeyMismatch, len(certificates))
+		return nil, fmt.Errorf(
+			"parsing PKCS#12: %w: none of the %d certificates is of the file's key",
+			rolesanywhere.ErrKeyMismatch,
+			len(certificates),
+		)
 	}
 	for len(chain) <= len(certificates) {
 		issuer := issuerOf(chain[len(chain)-1], certificates)

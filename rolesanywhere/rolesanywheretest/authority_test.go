@@ -32,15 +32,26 @@ func TestAuthority_DefaultLeaf(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if leaf.Version != 3 || leaf.IsCA || leaf.KeyUsage != x509.KeyUsageDigitalSignature || leaf.Subject.CommonName != "workload" ||
-		!leaf.NotBefore.Equal(testTime().Add(-time.Hour)) || !leaf.NotAfter.Equal(testTime().Add(24*time.Hour)) {
-		t.Errorf("leaf of version %d, CA %t, usage %d, subject %s, %s to %s", leaf.Version, leaf.IsCA, leaf.KeyUsage, leaf.Subject, leaf.NotBefore, leaf.NotAfter)
+	if leaf.Version != 3 || leaf.IsCA || leaf.KeyUsage != x509.KeyUsageDigitalSignature ||
+		leaf.Subject.CommonName != "workload" ||
+		!leaf.NotBefore.Equal(testTime().Add(-time.Hour)) ||
+		!leaf.NotAfter.Equal(testTime().Add(24*time.Hour)) {
+		t.Errorf(
+			"leaf of version %d, CA %t, usage %d, subject %s, %s to %s",
+			leaf.Version,
+			leaf.IsCA,
+			leaf.KeyUsage,
+			leaf.Subject,
+			leaf.NotBefore,
+			leaf.NotAfter,
+		)
 	}
 	key, err := x509.ParsePKCS8PrivateKey(parsePEM(t, issued.PrivateKeyPEM, "PRIVATE KEY"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if public, ok := leaf.PublicKey.(*ecdsa.PublicKey); !ok || public.Curve != elliptic.P256() || !public.Equal(key.(crypto.Signer).Public()) {
+	if public, ok := leaf.PublicKey.(*ecdsa.PublicKey); !ok || public.Curve != elliptic.P256() ||
+		!public.Equal(key.(crypto.Signer).Public()) {
 		t.Error("the certificate is not the P-256 key's")
 	}
 	root, err := x509.ParseCertificate(parsePEM(t, a.CertificatePEM(), "CERTIFICATE"))
@@ -51,12 +62,33 @@ func TestAuthority_DefaultLeaf(t *testing.T) {
 
 func TestAuthority_ChosenFields(t *testing.T) {
 	t.Parallel()
-	a := mustAuthority(t, AuthorityOptions{CommonName: "Corp", KeyType: RSA2048, NotBefore: testTime().AddDate(-1, 0, 0), NotAfter: testTime().AddDate(1, 0, 0)})
-	if c := a.Certificate(); c.Subject.CommonName != "Corp" || c.PublicKeyAlgorithm != x509.RSA || !c.NotAfter.Equal(testTime().AddDate(1, 0, 0)) || !c.NotBefore.Equal(testTime().AddDate(-1, 0, 0)) {
+	a := mustAuthority(
+		t,
+		AuthorityOptions{
+			CommonName: "Corp",
+			KeyType:    RSA2048,
+			NotBefore:  testTime().AddDate(-1, 0, 0),
+			NotAfter:   testTime().AddDate(1, 0, 0),
+		},
+	)
+	if c := a.Certificate(); c.Subject.CommonName != "Corp" || c.PublicKeyAlgorithm != x509.RSA ||
+		!c.NotAfter.Equal(testTime().AddDate(1, 0, 0)) ||
+		!c.NotBefore.Equal(testTime().AddDate(-1, 0, 0)) {
 		t.Errorf("root %s, %s, until %s", c.Subject, c.PublicKeyAlgorithm, c.NotAfter)
 	}
-	first := mustIssue(t, a, IssueOptions{CommonName: "orders", SerialNumber: big.NewInt(7), NotBefore: testTime(), NotAfter: testTime().Add(time.Hour)})
-	if c := first.Certificate; c.Subject.CommonName != "orders" || c.SerialNumber.Int64() != 7 || !c.NotBefore.Equal(testTime()) || !c.NotAfter.Equal(testTime().Add(time.Hour)) {
+	first := mustIssue(
+		t,
+		a,
+		IssueOptions{
+			CommonName:   "orders",
+			SerialNumber: big.NewInt(7),
+			NotBefore:    testTime(),
+			NotAfter:     testTime().Add(time.Hour),
+		},
+	)
+	if c := first.Certificate; c.Subject.CommonName != "orders" || c.SerialNumber.Int64() != 7 ||
+		!c.NotBefore.Equal(testTime()) ||
+		!c.NotAfter.Equal(testTime().Add(time.Hour)) {
 		t.Errorf("leaf %s, serial %s, %s to %s", c.Subject, c.SerialNumber, c.NotBefore, c.NotAfter)
 	}
 	renewed := mustIssue(t, a, IssueOptions{Key: first.Key})
@@ -64,7 +96,8 @@ func TestAuthority_ChosenFields(t *testing.T) {
 		t.Error("a renewed certificate must be another one for the same key")
 	}
 	elsewhere := mustIssue(t, a, IssueOptions{PublicKey: first.Key.Public()})
-	if elsewhere.Key != nil || elsewhere.PrivateKeyPEM != nil || !first.Key.Public().(*ecdsa.PublicKey).Equal(elsewhere.Certificate.PublicKey) {
+	if elsewhere.Key != nil || elsewhere.PrivateKeyPEM != nil ||
+		!first.Key.Public().(*ecdsa.PublicKey).Equal(elsewhere.Certificate.PublicKey) {
 		t.Error("a certified public key must come without a private key")
 	}
 	if weak := mustIssue(t, a, IssueOptions{SHA1: true}); weak.Certificate.SignatureAlgorithm != x509.SHA1WithRSA {
@@ -99,7 +132,8 @@ func TestAuthority_IntermediateChain(t *testing.T) {
 	if len(names) != 3 || names[0] != "leaf" || names[1] != "lower" || names[2] != "upper" {
 		t.Errorf("PEM has %v, want leaf, lower, upper", names)
 	}
-	if len(issued.Chain) != 2 || !issued.Chain[0].Equal(lower.Certificate()) || !issued.Chain[1].Equal(upper.Certificate()) {
+	if len(issued.Chain) != 2 || !issued.Chain[0].Equal(lower.Certificate()) ||
+		!issued.Chain[1].Equal(upper.Certificate()) {
 		t.Error("Chain is not lower, upper")
 	}
 }

@@ -28,14 +28,19 @@ func (a authorization) scope() string {
 	return a.date + "/" + a.region + "/rolesanywhere/aws4_request"
 }
 
-// parseAuthorization accepts the two spellings that AWS documents and its own clients send: the fields stand in one order, with
-// a comma between them or a comma and a space.
+// parseAuthorization accepts the two spellings that AWS documents and its own clients send: the fields stand in one
+// order, with a comma between them or a comma and a space.
 func parseAuthorization(r *http.Request) (authorization, *Error) {
 	var a authorization
 	values := r.Header.Values("Authorization")
 	if len(values) == 0 {
 		text := "Missing Authentication Token"
-		return a, &Error{Status: http.StatusForbidden, Code: "MissingAuthenticationTokenException", Message: text, reason: text}
+		return a, &Error{
+			Status:  http.StatusForbidden,
+			Code:    "MissingAuthenticationTokenException",
+			Message: text,
+			reason:  text,
+		}
 	}
 	if len(values) > 1 {
 		return a, incomplete("Authorization is sent more than once")
@@ -142,17 +147,27 @@ func (a *authorization) checkScope(r *http.Request, region string, now time.Time
 	}
 	a.amzDate = values[0]
 	if a.date != sent.Format("20060102") {
-		return invalidSignature("Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP")
+		return invalidSignature(
+			"Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP",
+		)
 	}
 	if a.region != region {
 		return invalidSignature("Credential should be scoped to a valid region, not '%s'", a.region)
 	}
 	now = now.UTC()
 	if sent.Before(now.Add(-maxSkew)) {
-		return invalidSignature("Signature expired: %s is now earlier than %s", a.amzDate, now.Add(-maxSkew).Format(amzDateLayout))
+		return invalidSignature(
+			"Signature expired: %s is now earlier than %s",
+			a.amzDate,
+			now.Add(-maxSkew).Format(amzDateLayout),
+		)
 	}
 	if sent.After(now.Add(maxSkew)) {
-		return invalidSignature("Signature not yet current: %s is still later than %s", a.amzDate, now.Add(maxSkew).Format(amzDateLayout))
+		return invalidSignature(
+			"Signature not yet current: %s is still later than %s",
+			a.amzDate,
+			now.Add(maxSkew).Format(amzDateLayout),
+		)
 	}
 	return nil
 }

@@ -55,7 +55,12 @@ func parseChain(r *http.Request) ([]*x509.Certificate, *Error) {
 	}
 	parts := strings.Split(values[0], ",")
 	if len(parts) > maxChainCertificates {
-		return nil, accessDenied(messageUntrusted, "X-Amz-X509-Chain has %d certificates, at most %d are allowed", len(parts), maxChainCertificates)
+		return nil, accessDenied(
+			messageUntrusted,
+			"X-Amz-X509-Chain has %d certificates, at most %d are allowed",
+			len(parts),
+			maxChainCertificates,
+		)
 	}
 	chain := make([]*x509.Certificate, 0, len(parts))
 	for _, part := range parts {
@@ -78,7 +83,8 @@ func verifySignature(leaf *x509.Certificate, a authorization, toSign string) *Er
 			return accessDenied(messageSignature, "the algorithm is %s and the key is RSA", a.algorithm)
 		}
 		if key.N.BitLen() < minRSABits {
-			return accessDenied(messageInsufficient, "the RSA key has %d bits, at least %d are required", key.N.BitLen(), minRSABits)
+			return accessDenied(messageInsufficient, "the RSA key has %d bits, at least %d are required",
+				key.N.BitLen(), minRSABits)
 		}
 		if err := rsa.VerifyPKCS1v15(key, crypto.SHA256, digest[:], a.signature); err != nil {
 			return accessDenied(messageSignature, "the signature is not the key's over this request")
@@ -117,7 +123,10 @@ func checkLeaf(leaf *x509.Certificate, now time.Time) *Error {
 	case leaf.KeyUsage&x509.KeyUsageDigitalSignature == 0:
 		return accessDenied(messageInsufficient, "the certificate's key usage lacks digitalSignature")
 	case !strongSignature(leaf):
-		return accessDenied(messageInsufficient, "the certificate's signature algorithm is weaker than SHA-256, or Ed25519")
+		return accessDenied(
+			messageInsufficient,
+			"the certificate's signature algorithm is weaker than SHA-256, or Ed25519",
+		)
 	case len(leaf.Subject.Names) == 0:
 		return accessDenied(messageInsufficient, "the certificate's subject is empty")
 	case now.Before(leaf.NotBefore):

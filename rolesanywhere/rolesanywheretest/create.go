@@ -34,9 +34,13 @@ type tbsCertificate struct {
 	Extensions   asn1.RawValue
 }
 
-// createCertificate is x509.CreateCertificate for ML-DSA too, which Go 1.26 cannot write: such a certificate is made with
-// keys of P-256 in the place of those that are not known, and then gets the right ones and a signature.
-func createCertificate(template, issuer *x509.Certificate, public crypto.PublicKey, signer crypto.Signer) ([]byte, error) {
+// createCertificate is x509.CreateCertificate for ML-DSA too, which Go 1.26 cannot write: such a certificate is made
+// with keys of P-256 in the place of those that are not known, and then gets the right ones and a signature.
+func createCertificate(
+	template, issuer *x509.Certificate,
+	public crypto.PublicKey,
+	signer crypto.Signer,
+) ([]byte, error) {
 	mldsaKey, keyIsMLDSA := public.(*mldsa.PublicKey)
 	mldsaSigner, signerIsMLDSA := signer.(*mldsa.PrivateKey)
 	if !keyIsMLDSA && !signerIsMLDSA {
@@ -76,8 +80,8 @@ func createCertificate(template, issuer *x509.Certificate, public crypto.PublicK
 	})
 }
 
-// rewrite changes a certificate and signs it anew. change returns what is to stand in the place of the TBSCertificate, with
-// the same signature algorithm as tbs afterwards.
+// rewrite changes a certificate and signs it anew. change returns what is to stand in the place of the TBSCertificate,
+// with the same signature algorithm as tbs afterwards.
 func rewrite(der []byte, signer crypto.Signer, change func(tbs *tbsCertificate) any) ([]byte, error) {
 	var signed signedCertificate
 	if _, err := asn1.Unmarshal(der, &signed); err != nil {

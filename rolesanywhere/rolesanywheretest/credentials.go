@@ -126,7 +126,8 @@ func (s session) response(fault Fault) createSessionResponse {
 	}
 	response.CredentialSet = append(response.CredentialSet, credentialResponse{
 		AssumedRoleUser: assumedRoleUserResponse{
-			ARN:           "arn:" + s.partition + ":sts::" + s.account + ":assumed-role/" + roleName + "/" + s.request.RoleSessionName,
+			ARN: "arn:" + s.partition + ":sts::" + s.account +
+				":assumed-role/" + roleName + "/" + s.request.RoleSessionName,
 			AssumedRoleID: roleID + ":" + s.request.RoleSessionName,
 		},
 		Credentials:      credentials,

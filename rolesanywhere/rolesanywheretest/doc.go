@@ -4,7 +4,8 @@
 // answers and refuses in the service's form. It counts, throttles, and fails on demand.
 //
 // An Authority makes the certificates; NewServer serves on loopback; a Service can be served by any
-// http.Server. The package uses the standard library, and filippo.io/mldsa for ML-DSA, and can test any client, in any language.
+// http.Server. The package uses the standard library, and filippo.io/mldsa for ML-DSA, and can test any client, in
+// any language.
 //
 // What is not public is chosen and may differ from the service: the order of the checks, the status and
 // message of refusals other than those that users have reported, and how requests are counted

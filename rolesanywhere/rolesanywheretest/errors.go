@@ -37,7 +37,12 @@ const (
 )
 
 func accessDenied(message, reason string, args ...any) *Error {
-	return &Error{Status: http.StatusForbidden, Code: "AccessDeniedException", Message: message, reason: fmt.Sprintf(reason, args...)}
+	return &Error{
+		Status:  http.StatusForbidden,
+		Code:    "AccessDeniedException",
+		Message: message,
+		reason:  fmt.Sprintf(reason, args...),
+	}
 }
 
 // invalid refuses a parameter; its message is the reason, as a ValidationException names its member.

@@ -36,13 +36,16 @@ func TestFault_Answer(t *testing.T) {
 			w := newWorld(t, Options{})
 			w.Inject(c.fault)
 			got := w.call(t, nil)
-			if got.Code != c.status || got.Header().Get("X-Amzn-ErrorType") != c.code || got.Body.String() != c.body || got.Header().Get("Location") != c.fault.Redirect {
+			if got.Code != c.status || got.Header().Get("X-Amzn-ErrorType") != c.code || got.Body.String() != c.body ||
+				got.Header().Get("Location") != c.fault.Redirect {
 				t.Errorf("status %d, header %v, body %q", got.Code, got.Header(), got.Body)
 			}
 			if got.Header().Get("X-Amzn-RequestId") == "" {
 				t.Error("no request id")
 			}
-			if recorded := w.Requests()[0]; recorded.Status != c.status || recorded.Code != c.code || recorded.Reason != "injected fault" || recorded.RoleARN != testRole {
+			if recorded := w.Requests()[0]; recorded.Status != c.status || recorded.Code != c.code ||
+				recorded.Reason != "injected fault" ||
+				recorded.RoleARN != testRole {
 				t.Errorf("recorded %+v", recorded)
 			}
 			if w.Sessions() != 0 {

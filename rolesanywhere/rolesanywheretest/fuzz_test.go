@@ -44,7 +44,9 @@ func FuzzService(f *testing.F) {
 			return
 		}
 		var refusal struct{ Message string }
-		if err := json.Unmarshal(w.Body.Bytes(), &refusal); err != nil || refusal.Message == "" || w.Header().Get("X-Amzn-ErrorType") == "" || w.Code < 400 {
+		if err := json.Unmarshal(w.Body.Bytes(), &refusal); err != nil || refusal.Message == "" ||
+			w.Header().Get("X-Amzn-ErrorType") == "" ||
+			w.Code < 400 {
 			t.Fatalf("status %d, header %v, body %q", w.Code, w.Header(), w.Body)
 		}
 	})

@@ -9,7 +9,8 @@ import (
 	"filippo.io/mldsa"
 )
 
-// ML-DSA is recognised by the object identifiers of RFC 9881: crypto/x509 of Go 1.26 does not know them, later versions do.
+// ML-DSA is recognised by the object identifiers of RFC 9881: crypto/x509 of Go 1.26 does not know them, later
+// versions do.
 var (
 	oidMLDSA44 = asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 3, 17}
 	oidMLDSA65 = asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 3, 18}

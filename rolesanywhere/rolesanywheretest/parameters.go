@@ -26,9 +26,15 @@ const (
 )
 
 var (
-	anchorPattern  = regexp.MustCompile(`^arn:(aws(?:-[a-z]+)*):rolesanywhere:([a-z0-9-]+):([0-9]{12}):trust-anchor/[A-Za-z0-9-]+$`)
-	profilePattern = regexp.MustCompile(`^arn:(aws(?:-[a-z]+)*):rolesanywhere:([a-z0-9-]+):([0-9]{12}):profile/[A-Za-z0-9-]+$`)
-	rolePattern    = regexp.MustCompile(`^arn:(aws(?:-[a-z]+)*):iam:():([0-9]{12}):role/(?:[\x21-\x7e]+/)?[A-Za-z0-9_+=,.@-]{1,64}$`)
+	anchorPattern = regexp.MustCompile(
+		`^arn:(aws(?:-[a-z]+)*):rolesanywhere:([a-z0-9-]+):([0-9]{12}):trust-anchor/[A-Za-z0-9-]+$`,
+	)
+	profilePattern = regexp.MustCompile(
+		`^arn:(aws(?:-[a-z]+)*):rolesanywhere:([a-z0-9-]+):([0-9]{12}):profile/[A-Za-z0-9-]+$`,
+	)
+	rolePattern = regexp.MustCompile(
+		`^arn:(aws(?:-[a-z]+)*):iam:():([0-9]{12}):role/(?:[\x21-\x7e]+/)?[A-Za-z0-9_+=,.@-]{1,64}$`,
+	)
 
 	// As for sts:AssumeRole's RoleSessionName,
 	// https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html.
@@ -62,7 +68,12 @@ func checkRoute(r *http.Request) *Error {
 	}
 	if mediaType != "application/json" {
 		text := "Content-Type must be application/json, once"
-		return &Error{Status: http.StatusUnsupportedMediaType, Code: "UnsupportedMediaTypeException", Message: text, reason: text}
+		return &Error{
+			Status:  http.StatusUnsupportedMediaType,
+			Code:    "UnsupportedMediaTypeException",
+			Message: text,
+			reason:  text,
+		}
 	}
 	return nil
 }
@@ -77,7 +88,12 @@ func readBody(w http.ResponseWriter, r *http.Request) ([]byte, *Error) {
 	switch {
 	case errors.As(err, &tooLarge):
 		text := "the body is larger than 65536 bytes"
-		return nil, &Error{Status: http.StatusRequestEntityTooLarge, Code: "RequestEntityTooLargeException", Message: text, reason: text}
+		return nil, &Error{
+			Status:  http.StatusRequestEntityTooLarge,
+			Code:    "RequestEntityTooLargeException",
+			Message: text,
+			reason:  text,
+		}
 	case err != nil:
 		return nil, malformed("the body ended early")
 	}
@@ -199,7 +215,10 @@ func propertiesMember(members map[string]json.RawMessage) (map[string]string, *E
 		}
 		for _, text := range []string{key, *value} {
 			if n := utf8.RuneCountInString(text); n < 1 || n > maxPropertyLength {
-				return nil, invalid("instanceProperties' names and values must have 1 to %d characters", maxPropertyLength)
+				return nil, invalid(
+					"instanceProperties' names and values must have 1 to %d characters",
+					maxPropertyLength,
+				)
 			}
 		}
 		sent[key] = *value
@@ -229,7 +248,11 @@ func (p parameters) check(region string) *Error {
 		case field.regional && m[2] != region:
 			return notFound("%s is of region %s, this is %s", field.name, m[2], region)
 		case partition != "" && (m[1] != partition || m[3] != account):
-			return accessDenied("Unable to assume role for "+p.roleARN, "%s is of another partition or account than profileArn", field.name)
+			return accessDenied(
+				"Unable to assume role for "+p.roleARN,
+				"%s is of another partition or account than profileArn",
+				field.name,
+			)
 		}
 		partition, account = m[1], m[3]
 	}

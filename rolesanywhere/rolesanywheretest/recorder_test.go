@@ -33,7 +33,8 @@ func TestRecorder_Counts(t *testing.T) {
 		t.Fatalf("%d requests kept, want the last 2", len(requests))
 	}
 	if got := requests[0]; !got.Time.Equal(testTime().Add(time.Minute)) || got.Duration != 30*time.Minute || got.Status != 403 ||
-		got.Code != "AccessDeniedException" || got.Message != messageSignature || got.Subject != "" || got.RequestID == "" {
+		got.Code != "AccessDeniedException" || got.Message != messageSignature || got.Subject != "" ||
+		got.RequestID == "" {
 		t.Errorf("recorded %+v", got)
 	}
 	w.Reset()
@@ -77,7 +78,8 @@ func TestRecorder_RecordedBeforeAnswer(t *testing.T) {
 			if len(answer.recorded) != 1 || answer.recorded[0].Status != c.status || answer.Code != c.status {
 				t.Fatalf("on record when status %d is sent: %+v", answer.Code, answer.recorded)
 			}
-			if got, want := answer.recorded[0].RequestID, answer.Header().Get("X-Amzn-RequestId"); got != want || want == "" {
+			if got, want := answer.recorded[0].RequestID, answer.Header().Get("X-Amzn-RequestId"); got != want ||
+				want == "" {
 				t.Errorf("request id %q on record, %q sent", got, want)
 			}
 			if got := len(w.Requests()); got != 1 {

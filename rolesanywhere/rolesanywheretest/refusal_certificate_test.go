@@ -100,7 +100,12 @@ func TestRefusal_ChainSentTwice(t *testing.T) {
 	r.Header["X-Amz-X509-Chain"] = []string{one, one}
 	recorder := httptest.NewRecorder()
 	w.ServeHTTP(recorder, r)
-	checkRefusal(t, w, recorder, want{403, "AccessDeniedException", messageUntrusted, "X-Amz-X509-Chain is sent more than once"})
+	checkRefusal(
+		t,
+		w,
+		recorder,
+		want{403, "AccessDeniedException", messageUntrusted, "X-Amz-X509-Chain is sent more than once"},
+	)
 }
 
 func issueThroughIntermediate(t *testing.T, w *world) {

@@ -24,7 +24,14 @@ func checkRefusal(t *testing.T, w *world, recorder *httptest.ResponseRecorder, w
 	t.Helper()
 	got := decode[map[string]string](t, recorder)
 	if recorder.Code != want.status || recorder.Header().Get("X-Amzn-ErrorType") != want.code {
-		t.Errorf("status %d, code %q, message %q; want %d, %q", recorder.Code, recorder.Header().Get("X-Amzn-ErrorType"), got["message"], want.status, want.code)
+		t.Errorf(
+			"status %d, code %q, message %q; want %d, %q",
+			recorder.Code,
+			recorder.Header().Get("X-Amzn-ErrorType"),
+			got["message"],
+			want.status,
+			want.code,
+		)
 	}
 	if got["message"] == "" || (want.message != "" && got["message"] != want.message) {
 		t.Errorf("message %q, want %q", got["message"], want.message)

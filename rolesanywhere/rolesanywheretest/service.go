@@ -121,7 +121,8 @@ func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		panic(http.ErrAbortHandler)
 	}
 	if fault.answers() {
-		entry.Status, entry.Code, entry.Message, entry.Reason = fault.Status, fault.Code, fault.Message, "injected fault"
+		entry.Status, entry.Code, entry.Message = fault.Status, fault.Code, fault.Message
+		entry.Reason = "injected fault"
 		record()
 		s.answerFault(w, r, fault)
 		return
@@ -133,7 +134,8 @@ func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	if refusal != nil {
 		refusal = refusal.withStatus()
-		entry.Status, entry.Code, entry.Message, entry.Reason = refusal.Status, refusal.Code, refusal.Message, refusal.reason
+		entry.Status, entry.Code, entry.Message = refusal.Status, refusal.Code, refusal.Message
+		entry.Reason = refusal.reason
 		record()
 		refusal.write(w)
 		return
@@ -156,7 +158,12 @@ func (s *Service) createSession(r *http.Request, body []byte, entry *Recorded) (
 		return session{}, refusal
 	}
 	if !s.rate.allow(p.account(), entry.Time) {
-		return session{}, &Error{Status: http.StatusTooManyRequests, Code: "ThrottlingException", Message: messageRate, reason: messageRate}
+		return session{}, &Error{
+			Status:  http.StatusTooManyRequests,
+			Code:    "ThrottlingException",
+			Message: messageRate,
+			reason:  messageRate,
+		}
 	}
 	leaf, refusal := s.authenticate(r, p.query, body, entry.Time)
 	if refusal != nil {
@@ -171,7 +178,12 @@ func (s *Service) createSession(r *http.Request, body []byte, entry *Recorded) (
 }
 
 // authenticate verifies who signed, and that a trust anchor vouches for them.
-func (s *Service) authenticate(r *http.Request, query []queryPair, body []byte, now time.Time) (*x509.Certificate, *Error) {
+func (s *Service) authenticate(
+	r *http.Request,
+	query []queryPair,
+	body []byte,
+	now time.Time,
+) (*x509.Certificate, *Error) {
 	a, refusal := parseAuthorization(r)
 	if refusal != nil {
 		return nil, refusal
@@ -230,7 +242,12 @@ func (s *Service) authorize(p parameters) (time.Duration, *Error) {
 		duration = min(duration, o.ProfileDuration)
 	}
 	if duration > o.MaxDuration {
-		return 0, accessDenied(messageDuration, "the session would last %s, the role allows %s", duration, o.MaxDuration)
+		return 0, accessDenied(
+			messageDuration,
+			"the session would last %s, the role allows %s",
+			duration,
+			o.MaxDuration,
+		)
 	}
 	if o.Lifetime != 0 {
 		duration = o.Lifetime
@@ -243,7 +260,9 @@ func accepts(accepted []string, value string) bool {
 }
 
 // vend calls Options.Vend, whose errors may quote secrets of another service and are not passed on.
-func (s *Service) vend(ctx context.Context, p parameters, leaf *x509.Certificate, now time.Time, lifetime time.Duration) (session, *Error) {
+func (s *Service) vend(
+	ctx context.Context, p parameters, leaf *x509.Certificate, now time.Time, lifetime time.Duration,
+) (session, *Error) {
 	request := SessionRequest{
 		ProfileARN:      p.profileARN,
 		RoleARN:         p.roleARN,
@@ -270,5 +289,5 @@ func (s *Service) vend(ctx context.Context, p parameters, leaf *x509.Certificate
 	if credentials.Expiration.IsZero() {
 		credentials.Expiration = request.Expiration
 	}
-	return session{request: request, credentials: credentials, partition: p.partition(), account: p.account(), region: s.options.Region}, nil
+	return session{request, credentials, p.partition(), p.account(), s.options.Region}, nil
 }

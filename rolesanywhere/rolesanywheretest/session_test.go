@@ -14,7 +14,8 @@ func TestSession_Response(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, Options{})
 	recorder := w.call(t, func(u *unsigned) { u.body = with("roleSessionName", "orders-api", "durationSeconds", 900) })
-	if recorder.Code != http.StatusCreated || recorder.Header().Get("Content-Type") != "application/json" || recorder.Header().Get("X-Amzn-ErrorType") != "" {
+	if recorder.Code != http.StatusCreated || recorder.Header().Get("Content-Type") != "application/json" ||
+		recorder.Header().Get("X-Amzn-ErrorType") != "" {
 		t.Fatalf("status %d, header %v, %s", recorder.Code, recorder.Header(), recorder.Body)
 	}
 	if got, want := recorder.Header().Get("Date"), "Fri, 01 Mar 2030 12:00:00 GMT"; got != want {
@@ -28,10 +29,13 @@ func TestSession_Response(t *testing.T) {
 	if want := "arn:aws:sts::123456789012:assumed-role/app/orders-api"; set.AssumedRoleUser.ARN != want {
 		t.Errorf("arn %q, want %q", set.AssumedRoleUser.ARN, want)
 	}
-	if id := set.AssumedRoleUser.AssumedRoleID; len(id) != 21+len(":orders-api") || !strings.HasPrefix(id, "AROA") || !strings.HasSuffix(id, ":orders-api") {
+	if id := set.AssumedRoleUser.AssumedRoleID; len(id) != 21+len(":orders-api") || !strings.HasPrefix(id, "AROA") ||
+		!strings.HasSuffix(id, ":orders-api") {
 		t.Errorf("assumedRoleId %q", id)
 	}
-	if c := set.Credentials; len(c.AccessKeyID) != 20 || !strings.HasPrefix(c.AccessKeyID, "ASIA") || len(c.SecretAccessKey) != 40 || c.SessionToken == "" {
+	if c := set.Credentials; len(c.AccessKeyID) != 20 || !strings.HasPrefix(c.AccessKeyID, "ASIA") ||
+		len(c.SecretAccessKey) != 40 ||
+		c.SessionToken == "" {
 		t.Errorf("credentials have not the shape of AWS's: %+v", c)
 	}
 	if got, want := set.Credentials.Expiration, "2030-03-01T12:15:00Z"; got != want {
@@ -49,7 +53,13 @@ func TestSession_Response(t *testing.T) {
 func TestSession_ParameterPlaces(t *testing.T) {
 	t.Parallel()
 	// Sorted and percent-encoded already: the signer of these tests does not canonicalize.
-	query := "?profileArn=" + percentEncode(testProfile) + "&roleArn=" + percentEncode(testRole) + "&trustAnchorArn=" + percentEncode(testAnchor)
+	query := "?profileArn=" + percentEncode(
+		testProfile,
+	) + "&roleArn=" + percentEncode(
+		testRole,
+	) + "&trustAnchorArn=" + percentEncode(
+		testAnchor,
+	)
 	for name, edit := range map[string]func(*unsigned){
 		"body":           nil,
 		"query":          func(u *unsigned) { u.target += query; u.body = `{}` },
@@ -110,7 +120,10 @@ func TestSession_DefaultNameIsSerialNumber(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, Options{})
 	set := decode[createSessionResponse](t, w.call(t, nil)).CredentialSet[0]
-	if want := ":assumed-role/app/" + w.issued.Certificate.SerialNumber.Text(16); !strings.HasSuffix(set.AssumedRoleUser.ARN, want) {
+	if want := ":assumed-role/app/" + w.issued.Certificate.SerialNumber.Text(16); !strings.HasSuffix(
+		set.AssumedRoleUser.ARN,
+		want,
+	) {
 		t.Errorf("arn %q, want it to end in %q", set.AssumedRoleUser.ARN, want)
 	}
 }
@@ -131,7 +144,8 @@ func TestSession_CredentialsUnique(t *testing.T) {
 	w := newWorld(t, Options{})
 	first := decode[createSessionResponse](t, w.call(t, nil)).CredentialSet[0].Credentials
 	second := decode[createSessionResponse](t, w.call(t, nil)).CredentialSet[0].Credentials
-	if first.AccessKeyID == second.AccessKeyID || first.SecretAccessKey == second.SecretAccessKey || first.SessionToken == second.SessionToken {
+	if first.AccessKeyID == second.AccessKeyID || first.SecretAccessKey == second.SecretAccessKey ||
+		first.SessionToken == second.SessionToken {
 		t.Error("two sessions share a credential")
 	}
 }
@@ -141,7 +155,12 @@ func TestSession_Vend(t *testing.T) {
 	var asked SessionRequest
 	w := newWorld(t, Options{Vend: func(_ context.Context, r SessionRequest) (Credentials, error) {
 		asked = r
-		return Credentials{AccessKeyID: "A", SecretAccessKey: "B", SessionToken: "C", Expiration: testTime().Add(time.Minute)}, nil
+		return Credentials{
+			AccessKeyID:     "A",
+			SecretAccessKey: "B",
+			SessionToken:    "C",
+			Expiration:      testTime().Add(time.Minute),
+		}, nil
 	}})
 	recorder := w.call(t, func(u *unsigned) { u.body = with("roleSessionName", "orders", "durationSeconds", 901) })
 	got := decode[createSessionResponse](t, recorder).CredentialSet[0].Credentials
@@ -149,7 +168,9 @@ func TestSession_Vend(t *testing.T) {
 		t.Errorf("credentials %+v, want %+v", got, want)
 	}
 	if !asked.Certificate.Equal(w.issued.Certificate) || asked.RoleSessionName != "orders" || asked.Duration != 901*time.Second ||
-		!asked.Expiration.Equal(testTime().Add(901*time.Second)) || asked.ProfileARN != testProfile || asked.RoleARN != testRole || asked.TrustAnchorARN != testAnchor {
+		!asked.Expiration.Equal(testTime().Add(901*time.Second)) || asked.ProfileARN != testProfile ||
+		asked.RoleARN != testRole ||
+		asked.TrustAnchorARN != testAnchor {
 		t.Errorf("Vend was asked %+v", asked)
 	}
 }

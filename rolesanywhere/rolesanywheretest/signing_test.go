@@ -90,7 +90,8 @@ func newUnsigned(issued *Issued) *unsigned {
 		body:      body(members()),
 		algorithm: "AWS4-X509-ECDSA-SHA256",
 		serial:    issued.Certificate.SerialNumber.String(),
-		date:      testTime().Format("20060102"), region: "us-east-1", service: "rolesanywhere", terminator: "aws4_request",
+		date:      testTime().Format("20060102"),
+		region:    "us-east-1", service: "rolesanywhere", terminator: "aws4_request",
 	}
 	switch issued.Key.(type) {
 	case *rsa.PrivateKey:
@@ -146,7 +147,12 @@ func (u *unsigned) sign(t testing.TB) *http.Request {
 	for name, value := range u.headers {
 		r.Header.Set(name, value)
 	}
-	r.Header.Set("Authorization", u.algorithm+" Credential="+u.serial+"/"+scope+", SignedHeaders="+list+", Signature="+hex.EncodeToString(signature))
+	r.Header.Set(
+		"Authorization",
+		u.algorithm+" Credential="+u.serial+"/"+scope+", SignedHeaders="+list+", Signature="+hex.EncodeToString(
+			signature,
+		),
+	)
 	return r
 }
 

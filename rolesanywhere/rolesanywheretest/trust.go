@@ -28,7 +28,10 @@ type pathSearch struct {
 func checkTrust(leaf *x509.Certificate, chain, anchors []*x509.Certificate, now time.Time) *Error {
 	for _, certificate := range chain {
 		if !strongSignature(certificate) {
-			return accessDenied(messageUntrusted, "a certificate of the chain is signed with less than SHA-256, or with Ed25519")
+			return accessDenied(
+				messageUntrusted,
+				"a certificate of the chain is signed with less than SHA-256, or with Ed25519",
+			)
 		}
 	}
 	s := &pathSearch{anchors: anchors, now: now}
@@ -41,7 +44,8 @@ func checkTrust(leaf *x509.Certificate, chain, anchors []*x509.Certificate, now 
 	return nil
 }
 
-// leads reports whether a path leads from child to an anchor. below is the number of CA certificates under child's issuer.
+// leads reports whether a path leads from child to an anchor. below is the number of CA certificates under child's
+// issuer.
 func (s *pathSearch) leads(child *x509.Certificate, chain []*x509.Certificate, below int) bool {
 	if len(child.UnhandledCriticalExtensions) > 0 {
 		s.reason = "a certificate has a critical extension that is not known"
@@ -109,8 +113,8 @@ func anchorFault(anchor *x509.Certificate) string {
 	return ""
 }
 
-// strongSignature lists what is allowed, so that an algorithm unknown here is refused. The service asks for an algorithm with
-// SHA-256 or better, and its documentation knows no Ed25519.
+// strongSignature lists what is allowed, so that an algorithm unknown here is refused. The service asks for an
+// algorithm with SHA-256 or better, and its documentation knows no Ed25519.
 func strongSignature(c *x509.Certificate) bool {
 	switch c.SignatureAlgorithm {
 	case x509.SHA256WithRSA, x509.SHA384WithRSA, x509.SHA512WithRSA,
@@ -126,12 +130,15 @@ func strongSignature(c *x509.Certificate) bool {
 func signedBy(issuer, child *x509.Certificate) bool {
 	if params, ok := mldsaSignature(child); ok {
 		key, ok := certifiedKey(issuer).(*mldsa.PublicKey)
-		return ok && key.Parameters() == params && mldsa.Verify(key, child.RawTBSCertificate, child.Signature, nil) == nil
+		return ok && key.Parameters() == params &&
+			mldsa.Verify(key, child.RawTBSCertificate, child.Signature, nil) == nil
 	}
 	return issuer.CheckSignature(child.SignatureAlgorithm, child.RawTBSCertificate, child.Signature) == nil
 }
 
 func hasNameConstraints(c *x509.Certificate) bool {
 	return len(c.PermittedDNSDomains)+len(c.ExcludedDNSDomains)+len(c.PermittedIPRanges)+len(c.ExcludedIPRanges)+
-		len(c.PermittedEmailAddresses)+len(c.ExcludedEmailAddresses)+len(c.PermittedURIDomains)+len(c.ExcludedURIDomains) > 0
+		len(
+			c.PermittedEmailAddresses,
+		)+len(c.ExcludedEmailAddresses)+len(c.PermittedURIDomains)+len(c.ExcludedURIDomains) > 0
 }

@@ -26,7 +26,8 @@ func mustIntermediate(t testing.TB, parent *Authority, o AuthorityOptions) *Auth
 	return i
 }
 
-// refusalOf sends a signed request of issued to a service that trusts anchors, and returns the refusal's reason, empty for none.
+// refusalOf sends a signed request of issued to a service that trusts anchors, and returns the refusal's reason, empty
+// for none.
 func refusalOf(t *testing.T, issued *Issued, anchors ...*x509.Certificate) string {
 	t.Helper()
 	s := NewService(Options{TrustAnchors: anchors, Now: testTime})
@@ -56,7 +57,10 @@ func TestTrust_EveryMixOfKeys(t *testing.T) {
 					t.Errorf("chained: %s", reason)
 				}
 				other := mustAuthority(t, AuthorityOptions{KeyType: rootKey})
-				if reason := refusalOf(t, issued, other.Certificate()); !strings.HasSuffix(reason, "a signature is not its issuer's") {
+				if reason := refusalOf(t, issued, other.Certificate()); !strings.HasSuffix(
+					reason,
+					"a signature is not its issuer's",
+				) {
 					t.Errorf("another root of the same name: reason %q", reason)
 				}
 			})
@@ -141,7 +145,10 @@ func TestTrust_RefusesUnfitIssuers(t *testing.T) {
 				issuer = tt.anchor
 			}
 			const prefix = "no path leads from the certificate to a trust anchor: "
-			if reason := refusalOf(t, mustIssue(t, issuer, IssueOptions{}), tt.anchor.Certificate()); !strings.HasPrefix(reason, prefix+tt.want) {
+			if reason := refusalOf(t, mustIssue(t, issuer, IssueOptions{}), tt.anchor.Certificate()); !strings.HasPrefix(
+				reason,
+				prefix+tt.want,
+			) {
 				t.Errorf("reason %q, want %q", reason, tt.want)
 			}
 		})
@@ -152,7 +159,10 @@ func TestTrust_RefusesUnfitIssuers(t *testing.T) {
 func TestTrust_RefusesALeafUnderAnEd25519CA(t *testing.T) {
 	t.Parallel()
 	root := mustAuthority(t, AuthorityOptions{KeyType: Ed25519})
-	if reason := refusalOf(t, mustIssue(t, root, IssueOptions{}), root.Certificate()); !strings.Contains(reason, "or Ed25519") {
+	if reason := refusalOf(t, mustIssue(t, root, IssueOptions{}), root.Certificate()); !strings.Contains(
+		reason,
+		"or Ed25519",
+	) {
 		t.Errorf("reason %q", reason)
 	}
 }
@@ -166,7 +176,10 @@ func TestTrust_BoundsTheSearch(t *testing.T) {
 		issuer = mustIntermediate(t, issuer, AuthorityOptions{CommonName: "same"})
 		chain = append(chain, issuer.Certificate())
 	}
-	s := &pathSearch{anchors: []*x509.Certificate{mustAuthority(t, AuthorityOptions{CommonName: "same"}).Certificate()}, now: testTime()}
+	s := &pathSearch{
+		anchors: []*x509.Certificate{mustAuthority(t, AuthorityOptions{CommonName: "same"}).Certificate()},
+		now:     testTime(),
+	}
 	if s.leads(mustIssue(t, issuer, IssueOptions{}).Certificate, chain, 0) || s.checks > maxSignatureChecks {
 		t.Errorf("a path was found, or %d signatures were checked", s.checks)
 	}

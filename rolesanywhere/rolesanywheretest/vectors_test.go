@@ -141,7 +141,11 @@ func signedSpans(t *testing.T, raw []byte) []span {
 		name, _, _ := strings.Cut(string(raw[from:from+length]), ":")
 		if lower := strings.ToLower(name); wanted[lower] {
 			found++
-			spans = append(spans, span{"name " + lower, from, from + len(name)}, span{"value " + lower, from + len(name) + 2, from + length})
+			spans = append(
+				spans,
+				span{"name " + lower, from, from + len(name)},
+				span{"value " + lower, from + len(name) + 2, from + length},
+			)
 		}
 		from += length + 2
 	}

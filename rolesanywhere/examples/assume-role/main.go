@@ -1,5 +1,5 @@
-// Command assume-role obtains a session from IAM Roles Anywhere with a certificate in files, assumes another role with it, as
-// programs do that work in several accounts, and prints who it then is.
+// Command assume-role obtains a session from IAM Roles Anywhere with a certificate in files, assumes another role with
+// it, as programs do that work in several accounts, and prints who it then is.
 //
 //	go run ./assume-role -certificate tls.crt -private-key tls.key \
 //	    -trust-anchor-arn arn:aws:rolesanywhere:eu-central-1:123456789012:trust-anchor/... \
@@ -79,9 +79,11 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	}
 	// A chained session lasts an hour at the most. Its source identity is the certificate's common name, which the
 	// second role's trust policy has to allow with sts:SetSourceIdentity.
-	config.Credentials = cached(stscreds.NewAssumeRoleProvider(sts.NewFromConfig(config), s.thenRole, func(o *stscreds.AssumeRoleOptions) {
-		o.RoleSessionName = "assume-role-example"
-	}))
+	config.Credentials = cached(
+		stscreds.NewAssumeRoleProvider(sts.NewFromConfig(config), s.thenRole, func(o *stscreds.AssumeRoleOptions) {
+			o.RoleSessionName = "assume-role-example"
+		}),
+	)
 	who, err := sts.NewFromConfig(config).GetCallerIdentity(ctx, nil)
 	if err != nil {
 		return err

@@ -30,13 +30,20 @@ func answerSTS(t *testing.T, session *rolesanywheretest.Credentials) http.Handle
 		switch action := r.PostForm.Get("Action"); {
 		case action == "AssumeRole" && strings.Contains(authorization, "Credential="+session.AccessKeyID+"/") &&
 			r.Header.Get("X-Amz-Security-Token") == session.SessionToken && r.PostForm.Get("RoleArn") == secondRole:
-			fmt.Fprintf(w, `<AssumeRoleResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><AssumeRoleResult><Credentials>
+			fmt.Fprintf(
+				w,
+				`<AssumeRoleResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><AssumeRoleResult><Credentials>
 				<AccessKeyId>ASIACHAINED</AccessKeyId><SecretAccessKey>s</SecretAccessKey><SessionToken>chained</SessionToken>
-				<Expiration>%s</Expiration></Credentials></AssumeRoleResult></AssumeRoleResponse>`, time.Now().Add(time.Hour).UTC().Format(time.RFC3339))
+				<Expiration>%s</Expiration></Credentials></AssumeRoleResult></AssumeRoleResponse>`,
+				time.Now().Add(time.Hour).UTC().Format(time.RFC3339),
+			)
 		case action == "GetCallerIdentity" && strings.Contains(authorization, "Credential=ASIACHAINED/") &&
 			r.Header.Get("X-Amz-Security-Token") == "chained":
-			fmt.Fprint(w, `<GetCallerIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><GetCallerIdentityResult>
-				<Arn>arn:aws:sts::210987654321:assumed-role/reports/assume-role-example</Arn></GetCallerIdentityResult></GetCallerIdentityResponse>`)
+			fmt.Fprint(
+				w,
+				`<GetCallerIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><GetCallerIdentityResult>
+				<Arn>arn:aws:sts::210987654321:assumed-role/reports/assume-role-example</Arn></GetCallerIdentityResult></GetCallerIdentityResponse>`,
+			)
 		default:
 			t.Errorf("unexpected call of %s with %s", action, authorization)
 			http.Error(w, "no", http.StatusForbidden)
@@ -50,11 +57,17 @@ func TestRun_AssumesTheSecondRoleWithTheSession(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	issued, err := authority.Issue(rolesanywheretest.IssueOptions{CommonName: "orders-api", KeyType: rolesanywheretest.MLDSA65})
+	issued, err := authority.Issue(
+		rolesanywheretest.IssueOptions{CommonName: "orders-api", KeyType: rolesanywheretest.MLDSA65},
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
-	session := rolesanywheretest.Credentials{AccessKeyID: "ASIASESSION", SecretAccessKey: "secret", SessionToken: "token"}
+	session := rolesanywheretest.Credentials{
+		AccessKeyID:     "ASIASESSION",
+		SecretAccessKey: "secret",
+		SessionToken:    "token",
+	}
 	service := rolesanywheretest.NewServer(rolesanywheretest.Options{
 		TrustAnchors: []*x509.Certificate{authority.Certificate()},
 		Vend: func(context.Context, rolesanywheretest.SessionRequest) (rolesanywheretest.Credentials, error) {
@@ -78,13 +91,16 @@ func TestRun_AssumesTheSecondRoleWithTheSession(t *testing.T) {
 	if err := run(t.Context(), args, &out); err != nil {
 		t.Fatal(err)
 	}
-	if want := "arn:aws:sts::210987654321:assumed-role/reports/assume-role-example\n"; out.String() != want || service.Sessions() != 1 {
+	if want := "arn:aws:sts::210987654321:assumed-role/reports/assume-role-example\n"; out.String() != want ||
+		service.Sessions() != 1 {
 		t.Errorf("printed %q after %d sessions, want %q", out.String(), service.Sessions(), want)
 	}
-	if err := run(t.Context(), append(args, "-certificate", key), &out); !errors.Is(err, rolesanywhere.ErrInvalidCertificate) {
+	err = run(t.Context(), append(args, "-certificate", key), &out)
+	if !errors.Is(err, rolesanywhere.ErrInvalidCertificate) {
 		t.Errorf("error = %v, want ErrInvalidCertificate", err)
 	}
-	if err := run(t.Context(), append(args, "-trust-anchor-arn", "x"), &out); err == nil || !strings.Contains(err.Error(), "-trust-anchor-arn") {
+	if err := run(t.Context(), append(args, "-trust-anchor-arn", "x"), &out); err == nil ||
+		!strings.Contains(err.Error(), "-trust-anchor-arn") {
 		t.Errorf("error = %v, want one of -trust-anchor-arn", err)
 	}
 }
