@@ -41,6 +41,7 @@ func mayImport() map[string][]string {
 		"enroll":     {"field", "network", "problem", "secret", libraryPath},
 		"identity":   {"connection", "enroll", "field", "network", "problem", "secret", libraryPath, mlDSA},
 		"renewal":    {"enroll", "identity", "schedule"},
+		"rotation":   {"schedule", "secret"},
 		"source": {"awscall", "budget", "connection", "network", "scope", "secret", "session", "upstream",
 			libraryPath, awsCore},
 	}
