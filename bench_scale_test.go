@@ -14,8 +14,8 @@ import (
 
 const manyConnections = 10_000
 
-// forgetfulStorage keeps no session, so that what is measured is the plugin's memory and not its storage's, which in a real
-// Vault is elsewhere.
+// forgetfulStorage keeps no session, so that what is measured is the plugin's memory and not its storage's, which in
+// a real Vault is elsewhere.
 type forgetfulStorage struct{ logical.Storage }
 
 func (s forgetfulStorage) Put(ctx context.Context, entry *logical.StorageEntry) error {
@@ -75,8 +75,8 @@ func BenchmarkScaleRead(b *testing.B) {
 	}
 }
 
-// BenchmarkScaleWrite is one more write where there are many connections, with the check for existence that Vault makes first.
-// What was written is deleted again, uncounted, so that there are as many before each.
+// BenchmarkScaleWrite is one more write where there are many connections, with the check for existence that Vault
+// makes first. What was written is deleted again, uncounted, so that there are as many before each.
 func BenchmarkScaleWrite(b *testing.B) {
 	for _, n := range []int{0, manyConnections} {
 		b.Run(fmt.Sprintf("connections=%d", n), func(b *testing.B) {
@@ -102,9 +102,11 @@ func BenchmarkScaleWrite(b *testing.B) {
 // writeNew writes as Vault does: it asks first whether the connection exists, to know which operation the write is.
 func (m *benchMount) writeNew(name string, fields map[string]any) {
 	found, exists, err := m.HandleExistenceCheck(m.b.Context(), &logical.Request{
-		Operation: logical.CreateOperation, Path: configPrefix + name, Data: fields, Storage: m.storage, MountPoint: "s3conn/"})
+		Operation: logical.CreateOperation, Path: configPrefix + name, Data: fields, Storage: m.storage,
+		MountPoint: "s3conn/"})
 	if err != nil || !found || exists {
-		m.b.Fatalf("checking for %s: found a check %v, exists %v, %v; want a check and no connection", name, found, exists, err)
+		m.b.Fatalf("checking for %s: found a check %v, exists %v, %v; want a check and no connection", name, found,
+			exists, err)
 	}
 	m.write(name, fields)
 }
@@ -154,20 +156,22 @@ func BenchmarkScaleMemory(b *testing.B) {
 	runtime.KeepAlive(m)
 }
 
-// BenchmarkStart is what Vault waits for at unseal, for a mount with few connections and with many: a mount reads nothing
-// before it is asked.
+// BenchmarkStart is what Vault waits for at unseal, for a mount with few connections and with many: a mount reads
+// nothing before it is asked.
 func BenchmarkStart(b *testing.B) {
 	for _, n := range []int{0, manyConnections} {
 		b.Run(fmt.Sprintf("connections=%d", n), func(b *testing.B) {
 			m := newScaleMount(b, benchNames(n))
-			config := &logical.BackendConfig{Logger: m.Logger(), System: logical.TestSystemView(), StorageView: m.storage}
+			config := &logical.BackendConfig{Logger: m.Logger(), System: logical.TestSystemView(),
+				StorageView: m.storage}
 			m.countTrips(func() {
 				for b.Loop() {
 					fresh := newBackend(m.now, m.createSession, nil)
 					if err := fresh.Setup(b.Context(), config); err != nil {
 						b.Fatal(err)
 					}
-					if err := fresh.Initialize(b.Context(), &logical.InitializationRequest{Storage: m.storage}); err != nil {
+					if err := fresh.Initialize(b.Context(),
+						&logical.InitializationRequest{Storage: m.storage}); err != nil {
 						b.Fatal(err)
 					}
 					fresh.Cleanup(context.Background())

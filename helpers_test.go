@@ -53,7 +53,8 @@ type mount struct {
 
 func newMount(t *testing.T) *mount {
 	t.Helper()
-	m := &mount{t: t, clock: &clock{now: testTime}, storage: &brokenStorage{Storage: &logical.InmemStorage{}}, log: &lockedBuffer{}}
+	m := &mount{t: t, clock: &clock{now: testTime}, storage: &brokenStorage{Storage: &logical.InmemStorage{}},
+		log: &lockedBuffer{}}
 	m.source = (&source.RolesAnywhere{Now: m.clock.Now, Turns: newTurns(t), Mount: &budget.Mount{}}).Obtain
 	m.start()
 	t.Cleanup(func() { m.Cleanup(context.Background()) })
@@ -90,9 +91,11 @@ func (m *mount) start() {
 }
 
 // do sends a request as Vault does, the existence check first, and holds a success against its schema.
-func (m *mount) do(ctx context.Context, op logical.Operation, path string, data map[string]any) (*logical.Response, error) {
+func (m *mount) do(ctx context.Context, op logical.Operation, path string, data map[string]any) (*logical.Response,
+	error) {
 	m.t.Helper()
-	req := &logical.Request{Operation: op, Path: path, Data: maps.Clone(data), Storage: m.storage, MountPoint: "s3conn/"}
+	req := &logical.Request{Operation: op, Path: path, Data: maps.Clone(data), Storage: m.storage,
+		MountPoint: "s3conn/"}
 	if op == logical.UpdateOperation {
 		check := *req
 		_, exists, err := m.HandleExistenceCheck(ctx, &check)

@@ -24,12 +24,13 @@ const (
 	leaseScope      = "scope"
 	leaseVariant    = "variant" // of a scope with templates
 
-	// shortestRenewal is the rest of a life that counts as nothing: Vault reckons in whole seconds from the lease's issue
-	// and would refuse it in words that do not say why.
+	// shortestRenewal is the rest of a life that counts as nothing: Vault reckons in whole seconds from the lease's
+	// issue and would refuse it in words that do not say why.
 	shortestRenewal = 2 * time.Second
 
-	revocationWarning = "Revoking this lease does not end the session: AWS has no way to take back one session, and these " +
-		"credentials work until their expiration. To cut them off, deny the role's older sessions in IAM or disable the profile."
+	revocationWarning = "Revoking this lease does not end the session: AWS has no way to take back one session, and " +
+		"these credentials work until their expiration. To cut them off, deny the role's older sessions in IAM or " +
+		"disable the profile."
 )
 
 // sessionSecret makes leases independent of the configuration: what renewing and revoking need is in the lease.
@@ -57,13 +58,14 @@ func (b *backend) lease(resp *logical.Response, key session.Key, s *session.Sess
 	resp.AddWarning(revocationWarning)
 }
 
-// leaseTTL ends a lease MinRemaining before its session. It is never zero, which Vault would take for the mount's default
-// of weeks.
+// leaseTTL ends a lease MinRemaining before its session. It is never zero, which Vault would take for the mount's
+// default of weeks.
 func leaseTTL(remaining time.Duration) time.Duration {
 	return max(seconds(remaining)-session.MinRemaining, time.Second)
 }
 
-func (b *backend) renewLease(_ context.Context, req *logical.Request, _ *framework.FieldData) (*logical.Response, error) {
+func (b *backend) renewLease(_ context.Context, req *logical.Request, _ *framework.FieldData) (*logical.Response,
+	error) {
 	const readAgain = "an AWS session cannot be extended; read the credentials again"
 	text, _ := req.Secret.InternalData[leaseExpiration].(string)
 	expiration, err := time.Parse(time.RFC3339Nano, text)
@@ -73,7 +75,8 @@ func (b *backend) renewLease(_ context.Context, req *logical.Request, _ *framewo
 	now := b.now()
 	left := expiration.Sub(now).Truncate(time.Second) - session.MinRemaining
 	if left < shortestRenewal {
-		return nil, notRenewed(fmt.Sprintf("nothing is left, because its session ends at %s, and a lease ends %s before; %s",
+		return nil, notRenewed(fmt.Sprintf("nothing is left, because its session ends at %s, and a lease ends %s "+
+			"before; %s",
 			expiration.UTC().Format(time.RFC3339), session.MinRemaining, readAgain))
 	}
 	// Who renews will soon read again, and should then find the next session there.

@@ -18,9 +18,9 @@ const (
   vault read s3conn/creds/orders/reports
 
 Returns the credentials of a session that may do what the scope allows and nothing else. All readers of a scope share
-one session, as those of a connection do; where a scope has templates, all readers for whom they are rendered alike. What
-Vault knows of a token's entity is used for up to a minute, so a change of its metadata shows after a minute at most, and
-sessions that it has obtained before live on until their end.
+one session, as those of a connection do; where a scope has templates, all readers for whom they are rendered alike.
+What Vault knows of a token's entity is used for up to a minute, so a change of its metadata shows after a minute at
+most, and sessions that were obtained before stay valid until their end.
 
 Leases are as those of creds/NAME; the scope's own generate_lease turns them off.
 `
@@ -55,7 +55,8 @@ func (b *backend) credsPaths() []*framework.Path {
 			Operations:      read(credsSynopsis),
 		},
 		{
-			Pattern:         credsPrefix + framework.GenericNameRegex("name") + "/" + framework.GenericNameRegex("scope"),
+			Pattern: credsPrefix + framework.GenericNameRegex("name") + "/" +
+				framework.GenericNameRegex("scope"),
 			DisplayAttrs:    displayAttrs("scoped-credentials"),
 			HelpSynopsis:    scopedCredsSynopsis,
 			HelpDescription: scopedCredsDescription,
@@ -68,16 +69,22 @@ func (b *backend) credsPaths() []*framework.Path {
 func credentialsSchema() map[string]*framework.FieldSchema {
 	sensitive := &framework.DisplayAttributes{Sensitive: true}
 	return map[string]*framework.FieldSchema{
-		"access_key":     {Type: framework.TypeString, Required: true, Description: "Access key ID."},
-		"secret_key":     {Type: framework.TypeString, Required: true, Description: "Secret access key.", DisplayAttrs: sensitive},
-		"session_token":  {Type: framework.TypeString, Required: true, Description: "Session token; empty for access keys.", DisplayAttrs: sensitive},
-		"security_token": {Type: framework.TypeString, Required: true, Description: "The same as session_token, for templates written for Vault's AWS engine.", DisplayAttrs: sensitive},
-		"expiration":     {Type: framework.TypeString, Description: "When the session ends, RFC 3339, UTC. Sessions only."},
-		"ttl":            {Type: framework.TypeInt64, Description: "Whole seconds until expiration. Sessions only."},
-		"arn":            {Type: framework.TypeString, Description: "ARN of the assumed role's session. Sessions only."},
-		"region":         {Type: framework.TypeString, Required: true, Description: "Region to sign S3 requests for."},
-		"auth_type":      {Type: framework.TypeString, Required: true, Description: "The connection's auth_type."},
-		"endpoint":       {Type: framework.TypeString, Description: "Address of the S3-compatible store, where the connection has one."},
+		"access_key": {Type: framework.TypeString, Required: true, Description: "Access key ID."},
+		"secret_key": {Type: framework.TypeString, Required: true, Description: "Secret access key.",
+			DisplayAttrs: sensitive},
+		"session_token": {Type: framework.TypeString, Required: true,
+			Description: "Session token; empty for access keys.", DisplayAttrs: sensitive},
+		"security_token": {Type: framework.TypeString, Required: true, Description: "The same as session_token, for " +
+			"templates written for Vault's AWS engine.", DisplayAttrs: sensitive},
+		"expiration": {Type: framework.TypeString,
+			Description: "When the session ends, RFC 3339, UTC. Sessions only."},
+		"ttl": {Type: framework.TypeInt64, Description: "Whole seconds until expiration. Sessions only."},
+		"arn": {Type: framework.TypeString,
+			Description: "ARN of the assumed role's session. Sessions only."},
+		"region":    {Type: framework.TypeString, Required: true, Description: "Region to sign S3 requests for."},
+		"auth_type": {Type: framework.TypeString, Required: true, Description: "The connection's auth_type."},
+		"endpoint": {Type: framework.TypeString,
+			Description: "Address of the S3-compatible store, where the connection has one."},
 	}
 }
 

@@ -64,7 +64,8 @@ func (b *backend) presignPaths() []*framework.Path {
 			Operations:      sign(presignSynopsis),
 		}),
 		b.takes(presignRows(), &framework.Path{
-			Pattern:         presignPrefix + framework.GenericNameRegex("name") + "/" + framework.GenericNameRegex("scope"),
+			Pattern: presignPrefix + framework.GenericNameRegex("name") + "/" +
+				framework.GenericNameRegex("scope"),
 			DisplayAttrs:    displayAttrs("scoped-presigned-url"),
 			HelpSynopsis:    scopedPresignSynopsis,
 			HelpDescription: scopedPresignDescription,

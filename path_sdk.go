@@ -60,8 +60,9 @@ func (b *backend) sdkPaths() []*framework.Path {
 		return map[logical.Operation]framework.OperationHandler{
 			logical.ReadOperation: &framework.PathOperation{Callback: byNames(b.readSDKCredentials), Summary: summary,
 				Responses: map[int][]framework.Response{
-					http.StatusOK: {{Description: "The credentials, as a raw JSON object: Version, AccessKeyId, SecretAccessKey, " +
-						"Token, SessionToken, Expiration and, for sessions, AccountId and RoleArn.", MediaType: "application/json"}},
+					http.StatusOK: {{Description: "The credentials, as a raw JSON object: Version, AccessKeyId, " +
+						"SecretAccessKey, Token, SessionToken, Expiration and, for sessions, AccountId and RoleArn.",
+						MediaType: "application/json"}},
 				}},
 		}
 	}

@@ -18,8 +18,8 @@ const (
   vault write -f s3conn/test/orders/reports
 
 Obtains a fresh session for the scope (never the one that readers share), lists what the scope may list, and tries to
-list and to read outside of it, where both have to be refused: in the same bucket where the scope has prefixes, and else in
-another bucket that the connection itself can list. Nothing is ever written.
+list and to read outside of it, where both have to be refused: in the same bucket where the scope has prefixes, and
+else in another bucket that the connection itself can list. Nothing is ever written.
 
 It returns who the credentials are, how much of AWS's room for policies and tags is used, and fence: "proven", or "not
 provable" where there is nothing outside to try or the scope has a policy of its own, which the store alone can judge.
@@ -37,7 +37,8 @@ func (b *backend) testScopePath() *framework.Path {
 		HelpDescription: testScopeDescription,
 		Fields:          b.scopeNames,
 		Operations: map[logical.Operation]framework.OperationHandler{
-			logical.UpdateOperation: &framework.PathOperation{Callback: b.answer(b.testScope), Summary: testScopeSynopsis,
+			logical.UpdateOperation: &framework.PathOperation{Callback: b.answer(b.testScope),
+				Summary: testScopeSynopsis,
 				Responses: map[int][]framework.Response{
 					http.StatusOK: {{Description: "The test passed.", Fields: testScopeSchema()}}},
 				ForwardPerformanceStandby: true},
@@ -52,7 +53,8 @@ func testScopeSchema() map[string]*framework.FieldSchema {
 		"expiration": {Type: framework.TypeString, Required: true,
 			Description: "When the test's session ends, RFC 3339, UTC."},
 		"packed_policy_size": {Type: framework.TypeInt, Required: true,
-			Description: "Per cent of AWS's room for session policies and tags that is used; 0 where the store does not say."},
+			Description: "Per cent of AWS's room for session policies and tags that is used; 0 where the store does " +
+				"not say."},
 		"fence": {Type: framework.TypeString, Required: true,
 			Description: "\"proven\": a list and a read outside the scope were refused; or \"not provable\"."},
 		"listed": {Type: framework.TypeStringSlice, Required: true,
@@ -64,7 +66,8 @@ func testScopeSchema() map[string]*framework.FieldSchema {
 	}
 }
 
-func (b *backend) testScope(ctx context.Context, req *logical.Request, data *framework.FieldData) (*logical.Response, error) {
+func (b *backend) testScope(ctx context.Context, req *logical.Request, data *framework.FieldData) (*logical.Response,
+	error) {
 	name, scopeName := namesOf(data)
 	if err := refuseScopeNames(name, scopeName); err != nil {
 		return nil, err

@@ -29,7 +29,8 @@ type scopeProbe struct {
 }
 
 // probeScope tests a scope with a session of its own: what lies inside has to be open, and what lies outside shut.
-func (b *backend) probeScope(ctx context.Context, conn *connection.Connection, narrowed *scope.Rendered) (*scopeProbe, error) {
+func (b *backend) probeScope(ctx context.Context, conn *connection.Connection, narrowed *scope.Rendered) (*scopeProbe,
+	error) {
 	ctx, cancel := context.WithTimeout(ctx, maxProbeWait)
 	defer cancel()
 	caller := ownCredentials(conn)
@@ -115,7 +116,8 @@ func refusedOutside(operation string, target scope.Target, err error) error {
 	case err == nil, awscall.IsNotFound(err) && errors.As(err, &refusal) && refusal.Code != "NoSuchBucket":
 		return &openFenceError{operation, target}
 	}
-	return fmt.Errorf("testing the scope: trying what lies outside, %s: %w", targetName(target), upstream.Describe(operation, err))
+	return fmt.Errorf("testing the scope: trying what lies outside, %s: %w", targetName(target),
+		upstream.Describe(operation, err))
 }
 
 // openFenceError is a store that allows more than the session policy.
@@ -125,8 +127,10 @@ type openFenceError struct {
 }
 
 func (e *openFenceError) Error() string {
-	return fmt.Sprintf("testing the scope: %s of %s, outside the scope, was not refused: this store ignores session policies, so "+
-		"that a scope's credentials are not narrower than the connection's; do not hand them out", e.operation, targetName(e.target))
+	return fmt.Sprintf("testing the scope: %s of %s, outside the scope, was not refused: this store ignores session "+
+		"policies, so that a scope's credentials are not narrower than the connection's; do not hand them "+
+		"out", e.operation,
+		targetName(e.target))
 }
 
 func targetName(target scope.Target) string { return problem.Quote(target.Bucket + "/" + target.Key) }

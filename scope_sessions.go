@@ -13,14 +13,15 @@ import (
 	"github.com/s3conn/vault-plugin-s3conn/internal/session"
 )
 
-// assumeRole requests one session for a scope with the caller's credentials. It blocks until the call's turn in the lane
-// has come, then for upstream.Timeout at the most.
+// assumeRole requests one session for a scope with the caller's credentials. It blocks until the call's turn in the
+// lane has come, then for upstream.Timeout at the most.
 type assumeRole func(
-	ctx context.Context, conn *connection.Connection, caller session.Session, narrowed *scope.Rendered, lane budget.Lane,
+	ctx context.Context, conn *connection.Connection, caller session.Session, narrowed *scope.Rendered,
+	lane budget.Lane,
 ) (session.Session, error)
 
-// A scope with templates has two kinds of keys in the pool: one without a variant, whose subject has no sessions and only
-// holds the parsed templates, and one for every rendering of them.
+// A scope with templates has two kinds of keys in the pool: one without a variant, whose subject has no sessions and
+// only holds the parsed templates, and one for every rendering of them.
 
 // errOtherVariant is returned when a scope was changed between its templates' rendering and its loading.
 var errOtherVariant = errors.New("the scope was changed meanwhile")
@@ -65,13 +66,13 @@ func scopedRevision(ctx context.Context, storage logical.Storage, name, scopeNam
 
 func revisionOf(conn, scopeRevision string) string { return conn + "/" + scopeRevision }
 
-// readerStorage is storage as a reader of a templated scope reaches it: it carries whom the templates are rendered for to
-// the pool's Loader.
+// readerStorage is storage as a reader of a templated scope reaches it: it carries whom the templates are rendered
+// for to the pool's Loader.
 type readerStorage struct {
 	logical.Storage
 	entity *scope.Entity
-	// templates are what the variant was made of. Their connection and parsed templates are shared by all variants while
-	// they are the stored ones.
+	// templates are what the variant was made of. Their connection and parsed templates are shared by all variants
+	// while they are the stored ones.
 	templates *inUse
 }
 
@@ -93,11 +94,12 @@ func loadVariant(ctx context.Context, storage logical.Storage, key session.Key) 
 	if err != nil {
 		return nil, err
 	}
-	return &inUse{conn: templates.conn, certificateEnd: templates.certificateEnd, program: templates.program, narrowed: narrowed}, nil
+	return &inUse{conn: templates.conn, certificateEnd: templates.certificateEnd, program: templates.program,
+		narrowed: narrowed}, nil
 }
 
-// scopedCredentials returns what is in use for a reader of a scope, its key, and a session with at least the wanted life
-// where the session's lifetime allows that.
+// scopedCredentials returns what is in use for a reader of a scope, its key, and a session with at least the wanted
+// life where the session's lifetime allows that.
 func (b *backend) scopedCredentials(ctx context.Context, r reader, want time.Duration) (
 	*inUse, session.Key, session.Session, error,
 ) {
@@ -152,8 +154,8 @@ func (b *backend) entityOf(ctx context.Context, program *scope.Program, req *log
 	return b.entities.of(ctx, req.EntityID)
 }
 
-// obtainScoped is Obtain of the pool's Source for a scope: the connection's own session, which every scope of it shares,
-// or its access key obtains the scope's.
+// obtainScoped is Obtain of the pool's Source for a scope: the connection's own session, which every scope of it
+// shares, or its access key obtains the scope's.
 func (b *backend) obtainScoped(ctx context.Context, r session.Request[*inUse, logical.Storage], lane budget.Lane) (
 	session.Session, error,
 ) {
@@ -164,7 +166,8 @@ func (b *backend) obtainScoped(ctx context.Context, r session.Request[*inUse, lo
 	caller := ownCredentials(r.Subject.conn)
 	if r.Subject.conn.UsesRolesAnywhere() {
 		var err error
-		if _, caller, err = b.sessions.Get(ctx, storage, session.Key{Name: r.Key.Name}, session.MinRemaining); err != nil {
+		if _, caller, err = b.sessions.Get(ctx, storage, session.Key{Name: r.Key.Name},
+			session.MinRemaining); err != nil {
 			return session.Session{}, err
 		}
 	}

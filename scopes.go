@@ -131,7 +131,8 @@ func (b *backend) forgetScopes(ctx context.Context, storage logical.Storage, nam
 // of what is stored now.
 func (b *backend) deleteSession(ctx context.Context, storage logical.Storage, key session.Key) {
 	if err := storage.Delete(ctx, sessionKey(key)); err != nil {
-		b.Logger().Warn("deleting the stored session of an earlier configuration", "connection", key.Name, "scope", key.Scope,
+		b.Logger().Warn("deleting the stored session of an earlier configuration", "connection", key.Name, "scope",
+			key.Scope,
 			"error", err)
 	}
 }
@@ -180,6 +181,6 @@ func (e *scopeConflictError) Error() string {
 type unscopedError struct{ name string }
 
 func (e *unscopedError) Error() string {
-	return fmt.Sprintf("connection %s hands out credentials only through its scopes (allow_unscoped=false); \"vault list\" of "+
-		"scopes/%s/ shows them", problem.Quote(e.name), e.name)
+	return fmt.Sprintf("connection %s hands out credentials only through its scopes (allow_unscoped=false); \"vault "+
+		"list\" of scopes/%s/ shows them", problem.Quote(e.name), e.name)
 }

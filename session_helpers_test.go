@@ -44,7 +44,8 @@ type service struct {
 	deaf     bool          // wait at the gate and nowhere else, whatever becomes of the caller
 }
 
-func (s *service) createSession(ctx context.Context, conn *connection.Connection, _ budget.Lane) (session.Session, error) {
+func (s *service) createSession(ctx context.Context, conn *connection.Connection, _ budget.Lane) (session.Session,
+	error) {
 	s.mu.Lock()
 	s.calls = append(s.calls, bubbleNow())
 	if s.roles == nil {
@@ -104,7 +105,8 @@ func sessionTest(t *testing.T, run func(t *testing.T, m *mount, aws *service)) {
 func loneSessionTest(t *testing.T, run func(t *testing.T, m *mount, aws *service)) {
 	synctest.Test(t, func(t *testing.T) {
 		aws := &service{lifetime: time.Hour}
-		m := &mount{t: t, storage: &brokenStorage{Storage: &logical.InmemStorage{}}, log: &lockedBuffer{}, source: aws.createSession}
+		m := &mount{t: t, storage: &brokenStorage{Storage: &logical.InmemStorage{}}, log: &lockedBuffer{},
+			source: aws.createSession}
 		m.start()
 		run(t, m, aws)
 		m.Cleanup(t.Context())
@@ -149,7 +151,8 @@ func (m *mount) writeConnections(n int) (names []string) {
 	m.t.Helper()
 	for i := range n {
 		name := fmt.Sprintf("orders-%d", i)
-		m.write(name, rolesAnywhereFields(m.t, with("role_arn", fmt.Sprintf("arn:aws:iam::%s:role/app-%d", testAccount, i))))
+		m.write(name, rolesAnywhereFields(m.t, with("role_arn",
+			fmt.Sprintf("arn:aws:iam::%s:role/app-%d", testAccount, i))))
 		names = append(names, name)
 	}
 	return names

@@ -120,7 +120,8 @@ func TestSession_NeverHandedOutUnderSixtySeconds(t *testing.T) {
 			t.Errorf("with 60 s left a reader got %+v, want the session", g)
 		}
 		pass(time.Second)
-		if g := m.readCreds(t.Context(), "orders-0"); g.err == nil || !strings.Contains(g.err.Error(), "did not answer") {
+		if g := m.readCreds(t.Context(), "orders-0"); g.err == nil ||
+			!strings.Contains(g.err.Error(), "did not answer") {
 			t.Errorf("with 59 s left a reader got %+v, want the service's error", g)
 		}
 	})
@@ -143,7 +144,8 @@ func TestSession_FailedRefreshKeepsServingAndBacksOff(t *testing.T) {
 		for _, call := range aws.calls[1:] {
 			at = append(at, call.Sub(start))
 		}
-		want := []time.Duration{0, 5 * time.Second, 15 * time.Second, 35 * time.Second, 75 * time.Second, 135 * time.Second, 195 * time.Second, 255 * time.Second}
+		want := []time.Duration{0, 5 * time.Second, 15 * time.Second, 35 * time.Second, 75 * time.Second,
+			135 * time.Second, 195 * time.Second, 255 * time.Second}
 		if len(at) != len(want) {
 			t.Fatalf("attempts at %v, want %v", at, want)
 		}
@@ -201,7 +203,8 @@ func TestSession_FailedRefreshDoesNotCoolDownItsFirstReaderWithoutASession(t *te
 		m.readCreds(t.Context(), "orders-0") // served, and its refresh fails
 		pass(3 * time.Second)
 		if g := m.readCreds(t.Context(), "orders-0"); g.err == nil || aws.count() != 3 {
-			t.Errorf("with 59 s left and the service down: %+v after %d calls, want its error and a third call", g, aws.count())
+			t.Errorf("with 59 s left and the service down: %+v after %d calls, want its error and a third call", g,
+				aws.count())
 		}
 		aws.set(func(s *service) { s.err = nil })
 		if g := m.readCreds(t.Context(), "orders-0"); g.err == nil || aws.count() != 3 {
@@ -272,7 +275,8 @@ func TestSession_AccessKeysCauseNoCall(t *testing.T) {
 	sessionTest(t, func(t *testing.T, m *mount, aws *service) {
 		m.write("reports", accessKeyFields())
 		resp := m.must(logical.ReadOperation, "creds/reports", nil)
-		if resp.Secret != nil || resp.Data["session_token"] != "" || resp.Data["secret_key"] != "sEcReT/key+1" || aws.count() != 0 {
+		if resp.Secret != nil || resp.Data["session_token"] != "" || resp.Data["secret_key"] != "sEcReT/key+1" ||
+			aws.count() != 0 {
 			t.Errorf("access keys came back as %+v after %d calls", resp, aws.count())
 		}
 	})

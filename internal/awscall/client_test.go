@@ -112,7 +112,8 @@ func TestCall_ErrorsQuoteNeitherResponseNorCredentials(t *testing.T) {
 
 func TestCall_RefusesAnEndpointThatIsNone(t *testing.T) {
 	t.Parallel()
-	for _, endpoint := range []string{"ftp://store.example", "store.example", "https://", "https://user:CANARY@store.example", "https://st%zz"} {
+	for _, endpoint := range []string{"ftp://store.example", "store.example", "https://",
+		"https://user:CANARY@store.example", "https://st%zz"} {
 		_, err := testClient().ListBuckets(t.Context(), S3{Endpoint: endpoint, Region: "eu-west-1"}, testCredentials())
 		if err == nil || !strings.Contains(err.Error(), "endpoint") || strings.Contains(err.Error(), "CANARY") {
 			t.Errorf("%q: %v", endpoint, err)
@@ -123,7 +124,8 @@ func TestCall_RefusesAnEndpointThatIsNone(t *testing.T) {
 func TestEndpoints_FollowThePartition(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct{ region, s3, sts, iam, iamRegion string }{
-		{"eu-west-1", "https://s3.eu-west-1.amazonaws.com", "https://sts.eu-west-1.amazonaws.com", "https://iam.amazonaws.com", "us-east-1"},
+		{"eu-west-1", "https://s3.eu-west-1.amazonaws.com", "https://sts.eu-west-1.amazonaws.com",
+			"https://iam.amazonaws.com", "us-east-1"},
 		{"cn-northwest-1", "https://s3.cn-northwest-1.amazonaws.com.cn", "https://sts.cn-northwest-1.amazonaws.com.cn",
 			"https://iam.cn-north-1.amazonaws.com.cn", "cn-north-1"},
 		{"eusc-de-east-1", "https://s3.eusc-de-east-1.amazonaws.eu", "https://sts.eusc-de-east-1.amazonaws.eu",

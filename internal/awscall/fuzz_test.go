@@ -16,8 +16,10 @@ import (
 func FuzzResponses(f *testing.F) {
 	deep := strings.Repeat("<Code>", 100) // small seeds: go test spends most of its time on shortening others
 	for _, body := range []string{twoBuckets, assumeRoleResponse, createResponse, listResponse, identityResponse,
-		`<Error><Code>SlowDown</Code><Message>a&#10;b</Message></Error>`, "<ErrorResponse><Error><Code>Throttling</Code></Error></ErrorResponse>",
-		"", "<html><body>Welcome</body></html>", "<ListAllMyBucketsResult>" + deep, twoBuckets[:200], "<!DOCTYPE a [<!ENTITY b 'c'>]><a>&b;</a>"} {
+		`<Error><Code>SlowDown</Code><Message>a&#10;b</Message></Error>`,
+		"<ErrorResponse><Error><Code>Throttling</Code></Error></ErrorResponse>",
+		"", "<html><body>Welcome</body></html>", "<ListAllMyBucketsResult>" + deep, twoBuckets[:200],
+		"<!DOCTYPE a [<!ENTITY b 'c'>]><a>&b;</a>"} {
 		f.Add(200, []byte(body))
 		f.Add(403, []byte(body))
 	}
@@ -45,7 +47,8 @@ func FuzzResponses(f *testing.F) {
 		session, err := client.AssumeRole(ctx, STS{Region: "eu-west-1"}, creds, AssumeRoleInput{})
 		checkOutcome(t, session != nil, err, status)
 		if session != nil &&
-			(session.Expiration.IsZero() || session.Credentials.SessionToken.Empty() || session.Credentials.AccessKeyID == "") {
+			(session.Expiration.IsZero() || session.Credentials.SessionToken.Empty() ||
+				session.Credentials.AccessKeyID == "") {
 			t.Errorf("half a session: %+v", session)
 		}
 		key, err := client.CreateAccessKey(ctx, IAM{Region: "eu-west-1"}, creds)
@@ -79,7 +82,8 @@ func checkOutcome(t *testing.T, value bool, err error, status int) {
 
 // FuzzPresign has every key that is accepted come back from its URL, also after clients have cleaned the path.
 func FuzzPresign(f *testing.F) {
-	for _, key := range []string{"a", "a/b", "/", "//a", "a b+c", "%2e%2e/a", "..", "ü€", `a\b`, "a?b#c&d=e", "a\x00", "...", ";:@!*'()", "a/./b"} {
+	for _, key := range []string{"a", "a/b", "/", "//a", "a b+c", "%2e%2e/a", "..", "ü€", `a\b`, "a?b#c&d=e", "a\x00",
+		"...", ";:@!*'()", "a/./b"} {
 		f.Add("orders", key, "v1", true)
 		f.Add("or.ders", key, "", false)
 	}
@@ -104,7 +108,8 @@ func FuzzPresign(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, addressed := range []*url.URL{u, u.ResolveReference(&url.URL{Path: ""}), (&url.URL{Scheme: "https", Host: "other"}).ResolveReference(u)} {
+		for _, addressed := range []*url.URL{u, u.ResolveReference(&url.URL{Path: ""}),
+			(&url.URL{Scheme: "https", Host: "other"}).ResolveReference(u)} {
 			path, found := strings.CutPrefix(addressed.Host+addressed.Path, bucket+".s3.eu-west-1.amazonaws.com/")
 			if !found {
 				path, found = strings.CutPrefix(addressed.Host+addressed.Path, "s3.eu-west-1.amazonaws.com/"+bucket+"/")

@@ -34,8 +34,7 @@ func TestPresign_MakesTheDocumentedURL(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const want = "https://examplebucket.s3.amazonaws.com/test.txt" +
-		"?X-Amz-Algorithm=AWS4-HMAC-SHA256" +
+	const want = "https://examplebucket.s3.amazonaws.com/test.txt?X-Amz-Algorithm=AWS4-HMAC-SHA256" +
 		"&X-Amz-Credential=AKIAIOSFODNN7EXAMPLE%2F20130524%2Fus-east-1%2Fs3%2Faws4_request" +
 		"&X-Amz-Date=20130524T000000Z&X-Amz-Expires=86400&X-Amz-SignedHeaders=host" +
 		"&X-Amz-Signature=aeeed9bbccd4d02ee5c0109b86d86835f995330da4c265957d157751f604d404"
@@ -59,15 +58,19 @@ func TestPresign_SignsWhatTheRequestHasToHave(t *testing.T) {
 		headers map[string]string
 		signed  string
 	}{
-		{"a version", func(in *PresignInput) { in.VersionID = "v+1/=" }, url.Values{"versionId": {"v+1/="}}, nil, "host"},
+		{"a version", func(in *PresignInput) { in.VersionID = "v+1/=" }, url.Values{"versionId": {"v+1/="}}, nil,
+			"host"},
 		{"the response's headers", func(in *PresignInput) {
 			in.ContentType, in.ContentDisposition = "text/plain; charset=utf-8", `attachment; filename="a b.txt"`
-		}, url.Values{"response-content-type": {"text/plain; charset=utf-8"}, "response-content-disposition": {`attachment; filename="a b.txt"`}}, nil, "host"},
+		}, url.Values{"response-content-type": {"text/plain; charset=utf-8"},
+			"response-content-disposition": {`attachment; filename="a b.txt"`}}, nil, "host"},
 		{"an upload's headers", func(in *PresignInput) {
 			in.Method, in.ContentType, in.ContentDisposition = http.MethodPut, "text/plain", "inline"
 			in.ChecksumSHA256, in.ContentLength = checksum, length(12)
-		}, nil, map[string]string{"Content-Type": "text/plain", "Content-Disposition": "inline", "X-Amz-Checksum-Sha256": checksum,
-			"Content-Length": "12"}, "content-disposition;content-length;content-type;host;x-amz-checksum-sha256"},
+		}, nil, map[string]string{"Content-Type": "text/plain", "Content-Disposition": "inline",
+			"X-Amz-Checksum-Sha256": checksum,
+			"Content-Length":        "12"},
+			"content-disposition;content-length;content-type;host;x-amz-checksum-sha256"},
 		{"an empty upload", func(in *PresignInput) { in.Method, in.ContentLength = http.MethodPut, length(0) }, nil,
 			map[string]string{"Content-Length": "0", "X-Amz-Checksum-Sha256": checksum}, "host;x-amz-checksum-sha256"},
 	} {
@@ -159,21 +162,30 @@ func TestPresignCheck_NamesTheFieldOfEveryMistake(t *testing.T) {
 		"no time":              {func(in *PresignInput) { in.Expires = 0 }, "expires", "7 days"},
 		"too short":            {func(in *PresignInput) { in.Expires = time.Second - 1 }, "expires", "7 days"},
 		"too long":             {func(in *PresignInput) { in.Expires = MaxPresign + time.Second }, "expires", "7 days"},
-		"a header's injection": {func(in *PresignInput) { put(in); in.ContentType = "text/plain\r\nX-Evil: 1" }, "content_type", "printable"},
-		"a long header":        {func(in *PresignInput) { in.ContentDisposition = strings.Repeat("a", 1025) }, "content_disposition", "1024"},
-		"a header not ASCII":   {func(in *PresignInput) { in.ContentDisposition = "attachment; filename=ü" }, "content_disposition", "printable"},
-		"a version for PUT":    {func(in *PresignInput) { put(in); in.VersionID = "1" }, "version_id", "GET, HEAD and DELETE"},
-		"a type for DELETE":    {func(in *PresignInput) { in.Method = "DELETE"; in.ContentType = "a/b" }, "content_type", "GET, HEAD and PUT"},
-		"a checksum for GET":   {func(in *PresignInput) { in.ChecksumSHA256 = checksumOfNothing() }, "checksum_sha256", "PUT alone"},
-		"a checksum in hex":    {func(in *PresignInput) { put(in); in.ChecksumSHA256 = strings.Repeat("0a", 32) }, "checksum_sha256", "base64"},
-		"a checksum unpadded":  {func(in *PresignInput) { put(in); in.ChecksumSHA256 = checksumOfNothing()[:43] }, "checksum_sha256", "base64"},
+		"a header's injection": {func(in *PresignInput) { put(in); in.ContentType = "text/plain\r\nX-Evil: 1" },
+			"content_type", "printable"},
+		"a long header": {func(in *PresignInput) { in.ContentDisposition = strings.Repeat("a", 1025) },
+			"content_disposition", "1024"},
+		"a header not ASCII": {func(in *PresignInput) { in.ContentDisposition = "attachment; filename=ü" },
+			"content_disposition", "printable"},
+		"a version for PUT": {func(in *PresignInput) { put(in); in.VersionID = "1" }, "version_id",
+			"GET, HEAD and DELETE"},
+		"a type for DELETE": {func(in *PresignInput) { in.Method = "DELETE"; in.ContentType = "a/b" },
+			"content_type", "GET, HEAD and PUT"},
+		"a checksum for GET": {func(in *PresignInput) { in.ChecksumSHA256 = checksumOfNothing() }, "checksum_sha256",
+			"PUT alone"},
+		"a checksum in hex": {func(in *PresignInput) { put(in); in.ChecksumSHA256 = strings.Repeat("0a", 32) },
+			"checksum_sha256", "base64"},
+		"a checksum unpadded": {func(in *PresignInput) { put(in); in.ChecksumSHA256 = checksumOfNothing()[:43] },
+			"checksum_sha256", "base64"},
 		"not nothing's": {func(in *PresignInput) {
 			put(in)
 			in.ChecksumSHA256 = strings.Repeat("A", 43) + "="
 			in.ContentLength = length(0)
 		}, "checksum_sha256", "empty object"},
-		"a length for GET":  {func(in *PresignInput) { in.ContentLength = length(1) }, "content_length", "PUT alone"},
-		"a negative length": {func(in *PresignInput) { put(in); in.ContentLength = length(-1) }, "content_length", "negative"},
+		"a length for GET": {func(in *PresignInput) { in.ContentLength = length(1) }, "content_length", "PUT alone"},
+		"a negative length": {func(in *PresignInput) { put(in); in.ContentLength = length(-1) }, "content_length",
+			"negative"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -184,7 +196,8 @@ func TestPresignCheck_NamesTheFieldOfEveryMistake(t *testing.T) {
 			}
 		})
 	}
-	for _, key := range []string{"a", ".a", "a.", "...", "a/...", "/", "//", "/a", "a//b", "a/", "%2e%2e/a", `..\a`, "ü€😀", "a b+c?d#e&f", strings.Repeat("a", 1024)} {
+	for _, key := range []string{"a", ".a", "a.", "...", "a/...", "/", "//", "/a", "a//b", "a/", "%2e%2e/a", `..\a`,
+		"ü€😀", "a b+c?d#e&f", strings.Repeat("a", 1024)} {
 		if text := CheckKey(key); text != "" {
 			t.Errorf("the key %q %s", key, text)
 		}

@@ -74,16 +74,17 @@ func wantForm(t *testing.T, service *service, want url.Values, scope string) {
 func TestAssumeRole_SendsEveryParameterAndReadsTheSession(t *testing.T) {
 	t.Parallel()
 	service := newService(t, 200, assumeRoleResponse)
-	out, err := testClient().AssumeRole(t.Context(), STS{Endpoint: service.url, Region: "eu-west-1"}, testCredentials(), AssumeRoleInput{
-		RoleARN:           "arn:aws:iam::123456789012:role/demo",
-		SessionName:       "orders-read",
-		Policy:            `{"Version":"2012-10-17","Statement":[]} + &=%ü`,
-		Duration:          30 * time.Minute,
-		ExternalID:        "a:b/c",
-		Tags:              []Tag{{"team", "a b"}, {"empty", ""}},
-		TransitiveTagKeys: []string{"team"},
-		SourceIdentity:    "Alice",
-	})
+	out, err := testClient().AssumeRole(t.Context(), STS{Endpoint: service.url, Region: "eu-west-1"}, testCredentials(),
+		AssumeRoleInput{
+			RoleARN:           "arn:aws:iam::123456789012:role/demo",
+			SessionName:       "orders-read",
+			Policy:            `{"Version":"2012-10-17","Statement":[]} + &=%ü`,
+			Duration:          30 * time.Minute,
+			ExternalID:        "a:b/c",
+			Tags:              []Tag{{"team", "a b"}, {"empty", ""}},
+			TransitiveTagKeys: []string{"team"},
+			SourceIdentity:    "Alice",
+		})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -101,7 +102,8 @@ func TestAssumeRole_SendsEveryParameterAndReadsTheSession(t *testing.T) {
 		out.Credentials.SessionToken.Reveal() != "AQoDYXdzEPT//////////wEXAMPLEtc764bNrC9SAPBSM22wDOk4x4HIZ8j4FZTwdQW" {
 		t.Error("the credentials are not those of the response")
 	}
-	if want := time.Date(2019, 11, 9, 13, 34, 41, 0, time.UTC); !out.Expiration.Equal(want) || out.PackedPolicySize != 6 ||
+	if want := time.Date(2019, 11, 9, 13, 34, 41, 0, time.UTC); !out.Expiration.Equal(want) ||
+		out.PackedPolicySize != 6 ||
 		out.ARN != "arn:aws:sts::123456789012:assumed-role/demo/TestAR" ||
 		out.SourceIdentity != "Alice" {
 		t.Errorf("the session is %+v", out)
@@ -111,7 +113,8 @@ func TestAssumeRole_SendsEveryParameterAndReadsTheSession(t *testing.T) {
 func TestAssumeRole_LeavesOutWhatIsEmpty(t *testing.T) {
 	t.Parallel()
 	service := newService(t, 200, assumeRoleResponse)
-	_, err := testClient().AssumeRole(t.Context(), STS{Endpoint: service.url, Region: "eu-west-1"}, testCredentials(), AssumeRoleInput{})
+	_, err := testClient().AssumeRole(t.Context(), STS{Endpoint: service.url, Region: "eu-west-1"}, testCredentials(),
+		AssumeRoleInput{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -123,7 +126,8 @@ func TestAssumeRole_NeverReturnsHalfASession(t *testing.T) {
 	for _, lost := range []string{"AccessKeyId", "SecretAccessKey", "SessionToken", "Expiration", "AssumeRoleResult"} {
 		body := strings.ReplaceAll(assumeRoleResponse, lost+">", "Other>")
 		service := newService(t, 200, body)
-		out, err := testClient().AssumeRole(t.Context(), STS{Endpoint: service.url, Region: "eu-west-1"}, testCredentials(), AssumeRoleInput{})
+		out, err := testClient().AssumeRole(t.Context(), STS{Endpoint: service.url, Region: "eu-west-1"},
+			testCredentials(), AssumeRoleInput{})
 		wantMalformed(t, err)
 		if out != nil || strings.Contains(err.Error(), "EXAMPLE") {
 			t.Errorf("without %s: %v, %v", lost, out, err)
@@ -131,7 +135,8 @@ func TestAssumeRole_NeverReturnsHalfASession(t *testing.T) {
 	}
 	for _, wrong := range []string{"soon", "2019-11-09", ""} {
 		service := newService(t, 200, strings.Replace(assumeRoleResponse, "2019-11-09T13:34:41Z", wrong, 1))
-		_, err := testClient().AssumeRole(t.Context(), STS{Endpoint: service.url, Region: "eu-west-1"}, testCredentials(), AssumeRoleInput{})
+		_, err := testClient().AssumeRole(t.Context(), STS{Endpoint: service.url, Region: "eu-west-1"},
+			testCredentials(), AssumeRoleInput{})
 		wantMalformed(t, err)
 	}
 }
@@ -139,12 +144,14 @@ func TestAssumeRole_NeverReturnsHalfASession(t *testing.T) {
 func TestGetCallerIdentity_ReadsTheIdentity(t *testing.T) {
 	t.Parallel()
 	service := newService(t, 200, identityResponse)
-	got, err := testClient().GetCallerIdentity(t.Context(), STS{Endpoint: service.url, Region: "cn-north-1"}, testCredentials())
+	got, err := testClient().GetCallerIdentity(t.Context(), STS{Endpoint: service.url, Region: "cn-north-1"},
+		testCredentials())
 	if err != nil {
 		t.Fatal(err)
 	}
 	wantForm(t, service, url.Values{"Action": {"GetCallerIdentity"}, "Version": {"2011-06-15"}}, "/cn-north-1/sts/")
-	if want := (CallerIdentity{"123456789012", "arn:aws:iam::123456789012:user/Alice", "AIDACKCEVSQ6C2EXAMPLE"}); *got != want {
+	if want := (CallerIdentity{"123456789012", "arn:aws:iam::123456789012:user/Alice",
+		"AIDACKCEVSQ6C2EXAMPLE"}); *got != want {
 		t.Errorf("the identity is %+v", got)
 	}
 }
@@ -154,7 +161,8 @@ func TestAccessKeys_AreCreatedListedUpdatedAndDeleted(t *testing.T) {
 	iam := func(s *service) IAM { return IAM{Endpoint: s.url, Region: "eu-west-1"} }
 	service := newService(t, 200, createResponse)
 	key, err := testClient().CreateAccessKey(t.Context(), iam(service), testCredentials())
-	if err != nil || key.ID != "AKIAIOSFODNN7EXAMPLE" || key.Secret.Reveal() != "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY" ||
+	if err != nil || key.ID != "AKIAIOSFODNN7EXAMPLE" ||
+		key.Secret.Reveal() != "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY" ||
 		key.UserName != "Bob" || key.Status != StatusActive ||
 		!key.Created.Equal(testTime()) {
 		t.Errorf("the key is %+v, %v", key, err)
@@ -169,7 +177,8 @@ func TestAccessKeys_AreCreatedListedUpdatedAndDeleted(t *testing.T) {
 	}
 
 	service = newService(t, 200, `<UpdateAccessKeyResponse><ResponseMetadata/></UpdateAccessKeyResponse>`)
-	if err := testClient().UpdateAccessKey(t.Context(), iam(service), testCredentials(), "AKIA1", StatusInactive); err != nil {
+	if err := testClient().UpdateAccessKey(t.Context(), iam(service), testCredentials(), "AKIA1",
+		StatusInactive); err != nil {
 		t.Error(err)
 	}
 	wantForm(t, service, url.Values{"Action": {"UpdateAccessKey"}, "Version": {"2010-05-08"}, "AccessKeyId": {"AKIA1"},
@@ -196,7 +205,8 @@ func TestCreateAccessKey_NeverReturnsHalfAKey(t *testing.T) {
 		strings.ReplaceAll(createResponse, "2026-11-23T12:00:00Z", "yesterday"),
 	} {
 		service := newService(t, 200, body)
-		key, err := testClient().CreateAccessKey(t.Context(), IAM{Endpoint: service.url, Region: "eu-west-1"}, testCredentials())
+		key, err := testClient().CreateAccessKey(t.Context(), IAM{Endpoint: service.url, Region: "eu-west-1"},
+			testCredentials())
 		wantMalformed(t, err)
 		if key != nil {
 			t.Errorf("a key beside the error: %+v", key)
@@ -213,16 +223,23 @@ func TestRefusals_AreReadInEveryForm(t *testing.T) {
 		headers []string
 		want    Refusal
 	}{
-		{"STS", 403, `<ErrorResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><Error><Type>Sender</Type><Code>AccessDenied</Code>
-			<Message>User: a is not authorized to perform: sts:AssumeRole on resource: b</Message></Error><RequestId>R1</RequestId></ErrorResponse>`, nil,
-			Refusal{"sts", 403, "AccessDenied", "User: a is not authorized to perform: sts:AssumeRole on resource: b", "R1"}},
-		{"throttling", 400, `<ErrorResponse><Error><Code>Throttling</Code><Message>Rate exceeded</Message></Error></ErrorResponse>`,
+		{"STS", 403, `<ErrorResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/">
+			<Error><Type>Sender</Type><Code>AccessDenied</Code>
+			<Message>User: a is not authorized to perform: sts:AssumeRole on resource: b</Message></Error>
+			<RequestId>R1</RequestId></ErrorResponse>`, nil,
+			Refusal{"sts", 403, "AccessDenied", "User: a is not authorized to perform: sts:AssumeRole on resource: b",
+				"R1"}},
+		{"throttling", 400,
+			`<ErrorResponse><Error><Code>Throttling</Code><Message>Rate exceeded</Message></Error></ErrorResponse>`,
 			[]string{"X-Amzn-Requestid", "R2"}, Refusal{"sts", 400, "Throttling", "Rate exceeded", "R2"}},
-		{"a store's S3 error", 400, `<Error><Code>InvalidRequest</Code><Message>no STS here</Message><RequestId>R3</RequestId></Error>`, nil,
+		{"a store's S3 error", 400,
+			`<Error><Code>InvalidRequest</Code><Message>no STS here</Message><RequestId>R3</RequestId></Error>`, nil,
 			Refusal{"sts", 400, "InvalidRequest", "no STS here", "R3"}},
-		{"a page", 404, "<html><Error/></html>", []string{"X-Amz-Request-Id", "R4"}, Refusal{Service: "sts", Status: 404}},
+		{"a page", 404, "<html><Error/></html>", []string{"X-Amz-Request-Id", "R4"},
+			Refusal{Service: "sts", Status: 404}},
 		{"no code", 500, "<Error><Message>secret?</Message></Error>", nil, Refusal{Service: "sts", Status: 500}},
-		{"a code in a page", 500, "<html>&nosuch;<Error><Code>A</Code></Error></html>", nil, Refusal{Service: "sts", Status: 500}},
+		{"a code in a page", 500, "<html>&nosuch;<Error><Code>A</Code></Error></html>", nil,
+			Refusal{Service: "sts", Status: 500}},
 		{"cut after the code", 503, "<Error><Code>SlowDown</Code><Mess", nil, Refusal{Service: "sts", Status: 503}},
 		{"nothing", 502, "", nil, Refusal{Service: "sts", Status: 502}},
 		{"a redirect", 301, "", nil, Refusal{Service: "sts", Status: 301}},
@@ -230,7 +247,8 @@ func TestRefusals_AreReadInEveryForm(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			service := newService(t, tt.status, tt.body, tt.headers...)
-			_, err := testClient().GetCallerIdentity(t.Context(), STS{Endpoint: service.url, Region: "eu-west-1"}, testCredentials())
+			_, err := testClient().GetCallerIdentity(t.Context(), STS{Endpoint: service.url, Region: "eu-west-1"},
+				testCredentials())
 			wantRefusal(t, err, tt.want)
 		})
 	}

@@ -11,14 +11,16 @@ import (
 )
 
 const twoBuckets = `<?xml version="1.0" encoding="UTF-8"?>
-<ListAllMyBucketsResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Owner><ID>x</ID><DisplayName>Name</DisplayName></Owner>
+<ListAllMyBucketsResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/">
+<Owner><ID>x</ID><DisplayName>Name</DisplayName></Owner>
 <Buckets><Bucket><CreationDate>2019-12-11T23:32:47+00:00</CreationDate><Name>orders</Name></Bucket>
 <Bucket><Name>reports</Name></Bucket></Buckets></ListAllMyBucketsResult>`
 
 func TestListBuckets_ReturnsTheNames(t *testing.T) {
 	t.Parallel()
 	store := newService(t, 200, twoBuckets)
-	list, err := testClient().ListBuckets(t.Context(), S3{Endpoint: store.url + "/", Region: "garage"}, testCredentials())
+	list, err := testClient().ListBuckets(t.Context(), S3{Endpoint: store.url + "/", Region: "garage"},
+		testCredentials())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,8 +73,9 @@ func TestListBuckets_MalformedResponses(t *testing.T) {
 		"JSON":           `{"Buckets":[]}`,
 		"another result": "<ListBucketResult><Name>orders</Name></ListBucketResult>",
 		"cut":            twoBuckets[:len(twoBuckets)/2],
-		"a long name":    "<ListAllMyBucketsResult><Buckets><Bucket><Name>" + strings.Repeat("x", 256) + "</Name></Bucket></Buckets></ListAllMyBucketsResult>",
-		"no name":        "<ListAllMyBucketsResult><Buckets><Bucket><Name/></Bucket></Buckets></ListAllMyBucketsResult>",
+		"a long name": "<ListAllMyBucketsResult><Buckets><Bucket><Name>" + strings.Repeat("x", 256) +
+			"</Name></Bucket></Buckets></ListAllMyBucketsResult>",
+		"no name": "<ListAllMyBucketsResult><Buckets><Bucket><Name/></Bucket></Buckets></ListAllMyBucketsResult>",
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -159,7 +162,8 @@ func TestFenceCalls_SayWhatTheStoreSaid(t *testing.T) {
 		{"a read of what is not there", 404, "", true, false, true},
 		{"a list that is allowed", 200, "<ListBucketResult/>", false, false, false},
 		{"a read that is allowed", 200, "", true, false, false},
-		{"a wrong signature", 403, `<Error><Code>SignatureDoesNotMatch</Code><Message>no</Message></Error>`, false, false, false},
+		{"a wrong signature", 403, `<Error><Code>SignatureDoesNotMatch</Code><Message>no</Message></Error>`, false,
+			false, false},
 		{"a proxy's page", 403, "<html/>", false, false, false},
 		{"a page that is not there", 404, "<html/>", false, false, false},
 		{"trouble", 500, "", true, false, false},
@@ -206,9 +210,11 @@ func TestBucketURL_PutsTheBucketWhereItFits(t *testing.T) {
 		{S3{Endpoint: "http://127.0.0.1:9000"}, "orders", "a", "http://127.0.0.1:9000/orders/a"},
 		{S3{Endpoint: "https://[::1]:443"}, "orders", "a", "https://[::1]/orders/a"},
 		{S3{Endpoint: "https://store.example:443/base/"}, "orders", "a", "https://orders.store.example/base/a"},
-		{S3{Endpoint: "https://store.example/base", PathStyle: true}, "orders", "/a//b/", "https://store.example/base/orders//a//b/"},
+		{S3{Endpoint: "https://store.example/base", PathStyle: true}, "orders", "/a//b/",
+			"https://store.example/base/orders//a//b/"},
 		{S3{Endpoint: "https://store.example"}, "Orders_1", "a", "https://store.example/Orders_1/a"},
-		{S3{Endpoint: "https://store.example"}, "orders", "a b+ü%2F?#&=;@:!*'()~", "https://orders.store.example/a%20b%2B%C3%BC%252F%3F%23%26%3D%3B%40%3A%21%2A%27%28%29~"},
+		{S3{Endpoint: "https://store.example"}, "orders", "a b+ü%2F?#&=;@:!*'()~",
+			"https://orders.store.example/a%20b%2B%C3%BC%252F%3F%23%26%3D%3B%40%3A%21%2A%27%28%29~"},
 	} {
 		u, err := tt.store.bucketURL(tt.bucket, tt.key)
 		if err != nil || u.String() != tt.want {

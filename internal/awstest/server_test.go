@@ -15,7 +15,7 @@ import (
 
 const roleARN = "arn:aws:iam::123456789012:role/path/orders"
 
-// clock moves when it is told to.
+// clock moves when a test advances it.
 type clock struct {
 	mu  sync.Mutex
 	now time.Time
@@ -126,38 +126,66 @@ func TestAssumeRole_JudgesParametersAndTrust(t *testing.T) {
 		change      func(*awscall.AssumeRoleInput)
 		code, words string
 	}{
-		"as it should be":        {user, func(*awscall.AssumeRoleInput) {}, "", ""},
-		"two hours":              {user, func(in *awscall.AssumeRoleInput) { in.Duration = 2 * time.Hour }, "", ""},
-		"over the role's limit":  {user, func(in *awscall.AssumeRoleInput) { in.Duration = 3 * time.Hour }, "ValidationError", "MaxSessionDuration"},
-		"over AWS's limit":       {user, func(in *awscall.AssumeRoleInput) { in.Duration = 13 * time.Hour }, "ValidationError", "43200"},
-		"too short":              {user, func(in *awscall.AssumeRoleInput) { in.Duration = 899 * time.Second }, "ValidationError", "900"},
-		"chained":                {session, func(*awscall.AssumeRoleInput) {}, "", ""},
-		"chained over an hour":   {session, func(in *awscall.AssumeRoleInput) { in.Duration = 3601 * time.Second }, "ValidationError", "role chaining"},
-		"another identity":       {session, func(in *awscall.AssumeRoleInput) { in.SourceIdentity = "me" }, "AccessDenied", "sts:SetSourceIdentity"},
-		"identity not trusted":   {session, func(in *awscall.AssumeRoleInput) { in.RoleARN += "-unnamed" }, "AccessDenied", "sts:SetSourceIdentity"},
-		"own identity":           {user, func(in *awscall.AssumeRoleInput) { in.SourceIdentity = "me" }, "", ""},
-		"root":                   {root, func(*awscall.AssumeRoleInput) {}, "AccessDenied", "root"},
-		"no such role":           {user, func(in *awscall.AssumeRoleInput) { in.RoleARN += "-none" }, "AccessDenied", "sts:AssumeRole"},
-		"another's role":         {user, func(in *awscall.AssumeRoleInput) { in.RoleARN += "-other" }, "AccessDenied", "sts:AssumeRole"},
-		"no ARN":                 {user, func(in *awscall.AssumeRoleInput) { in.RoleARN = "orders" }, "ValidationError", "invalid"},
-		"no session name":        {user, func(in *awscall.AssumeRoleInput) { in.SessionName = "" }, "ValidationError", "roleSessionName"},
-		"a long session name":    {user, func(in *awscall.AssumeRoleInput) { in.SessionName = strings.Repeat("a", 65) }, "ValidationError", "roleSessionName"},
-		"a wrong session name":   {user, func(in *awscall.AssumeRoleInput) { in.SessionName = "a/b" }, "ValidationError", "roleSessionName"},
-		"a wrong external id":    {user, func(in *awscall.AssumeRoleInput) { in.ExternalID = "a b" }, "ValidationError", "externalId"},
-		"no external id":         {user, func(in *awscall.AssumeRoleInput) { in.RoleARN += "-external" }, "AccessDenied", "sts:AssumeRole"},
-		"the external id":        {user, func(in *awscall.AssumeRoleInput) { in.RoleARN += "-external"; in.ExternalID = "x:1" }, "", ""},
-		"tags not trusted":       {user, func(in *awscall.AssumeRoleInput) { in.RoleARN += "-untagged"; in.Tags = many[:1] }, "AccessDenied", "sts:TagSession"},
-		"tags":                   {user, func(in *awscall.AssumeRoleInput) { in.Tags = many[:50]; in.TransitiveTagKeys = []string{"k"} }, "", ""},
-		"too many tags":          {user, func(in *awscall.AssumeRoleInput) { in.Tags = many }, "ValidationError", "tags"},
-		"an unknown transitive":  {user, func(in *awscall.AssumeRoleInput) { in.TransitiveTagKeys = []string{"k"} }, "InvalidParameterValue", "transitive"},
-		"a tag twice":            {user, func(in *awscall.AssumeRoleInput) { in.Tags = []awscall.Tag{{Key: "a"}, {Key: "A"}} }, "InvalidParameterValue", "Duplicate"},
-		"AWS's own tag":          {user, func(in *awscall.AssumeRoleInput) { in.Tags = []awscall.Tag{{Key: "aws:x"}} }, "ValidationError", "tags.1"},
-		"a wrong tag":            {user, func(in *awscall.AssumeRoleInput) { in.Tags = []awscall.Tag{{Key: "a", Value: "a;b"}} }, "ValidationError", "value"},
-		"a policy":               {user, func(in *awscall.AssumeRoleInput) { in.Policy = policyOf(2048) }, "", ""},
-		"a policy too long":      {user, func(in *awscall.AssumeRoleInput) { in.Policy = policyOf(2049) }, "ValidationError", "2048"},
-		"no JSON":                {user, func(in *awscall.AssumeRoleInput) { in.Policy = "allow" }, "MalformedPolicyDocument", "Json"},
-		"no policy's characters": {user, func(in *awscall.AssumeRoleInput) { in.Policy = `{"Statement":"€"}` }, "ValidationError", "policy"},
-		"packed too large":       {user, func(in *awscall.AssumeRoleInput) { in.Policy = policyOf(2048); in.Tags = many[:50] }, "PackedPolicyTooLarge", "% of allotted"},
+		"as it should be": {user, func(*awscall.AssumeRoleInput) {}, "", ""},
+		"two hours":       {user, func(in *awscall.AssumeRoleInput) { in.Duration = 2 * time.Hour }, "", ""},
+		"over the role's limit": {user, func(in *awscall.AssumeRoleInput) { in.Duration = 3 * time.Hour },
+			"ValidationError", "MaxSessionDuration"},
+		"over AWS's limit": {user, func(in *awscall.AssumeRoleInput) { in.Duration = 13 * time.Hour },
+			"ValidationError", "43200"},
+		"too short": {user, func(in *awscall.AssumeRoleInput) { in.Duration = 899 * time.Second },
+			"ValidationError", "900"},
+		"chained": {session, func(*awscall.AssumeRoleInput) {}, "", ""},
+		"chained over an hour": {session, func(in *awscall.AssumeRoleInput) { in.Duration = 3601 * time.Second },
+			"ValidationError", "role chaining"},
+		"another identity": {session, func(in *awscall.AssumeRoleInput) { in.SourceIdentity = "me" },
+			"AccessDenied", "sts:SetSourceIdentity"},
+		"identity not trusted": {session, func(in *awscall.AssumeRoleInput) { in.RoleARN += "-unnamed" },
+			"AccessDenied", "sts:SetSourceIdentity"},
+		"own identity": {user, func(in *awscall.AssumeRoleInput) { in.SourceIdentity = "me" }, "", ""},
+		"root":         {root, func(*awscall.AssumeRoleInput) {}, "AccessDenied", "root"},
+		"no such role": {user, func(in *awscall.AssumeRoleInput) { in.RoleARN += "-none" }, "AccessDenied",
+			"sts:AssumeRole"},
+		"another's role": {user, func(in *awscall.AssumeRoleInput) { in.RoleARN += "-other" }, "AccessDenied",
+			"sts:AssumeRole"},
+		"no ARN": {user, func(in *awscall.AssumeRoleInput) { in.RoleARN = "orders" }, "ValidationError",
+			"invalid"},
+		"no session name": {user, func(in *awscall.AssumeRoleInput) { in.SessionName = "" }, "ValidationError",
+			"roleSessionName"},
+		"a long session name": {user, func(in *awscall.AssumeRoleInput) { in.SessionName = strings.Repeat("a", 65) },
+			"ValidationError", "roleSessionName"},
+		"a wrong session name": {user, func(in *awscall.AssumeRoleInput) { in.SessionName = "a/b" },
+			"ValidationError", "roleSessionName"},
+		"a wrong external id": {user, func(in *awscall.AssumeRoleInput) { in.ExternalID = "a b" }, "ValidationError",
+			"externalId"},
+		"no external id": {user, func(in *awscall.AssumeRoleInput) { in.RoleARN += "-external" },
+			"AccessDenied", "sts:AssumeRole"},
+		"the external id": {user, func(in *awscall.AssumeRoleInput) { in.RoleARN += "-external"; in.ExternalID = "x:1" },
+			"", ""},
+		"tags not trusted": {user, func(in *awscall.AssumeRoleInput) { in.RoleARN += "-untagged"; in.Tags = many[:1] },
+			"AccessDenied", "sts:TagSession"},
+		"tags": {user, func(in *awscall.AssumeRoleInput) { in.Tags = many[:50]; in.TransitiveTagKeys = []string{"k"} },
+			"", ""},
+		"too many tags": {user, func(in *awscall.AssumeRoleInput) { in.Tags = many }, "ValidationError",
+			"tags"},
+		"an unknown transitive": {user, func(in *awscall.AssumeRoleInput) { in.TransitiveTagKeys = []string{"k"} },
+			"InvalidParameterValue", "transitive"},
+		"a tag twice": {user, func(in *awscall.AssumeRoleInput) {
+			in.Tags = []awscall.Tag{{Key: "a"}, {Key: "A"}}
+		}, "InvalidParameterValue", "Duplicate"},
+		"AWS's own tag": {user, func(in *awscall.AssumeRoleInput) { in.Tags = []awscall.Tag{{Key: "aws:x"}} },
+			"ValidationError", "tags.1"},
+		"a wrong tag": {user, func(in *awscall.AssumeRoleInput) {
+			in.Tags = []awscall.Tag{{Key: "a", Value: "a;b"}}
+		}, "ValidationError", "value"},
+		"a policy": {user, func(in *awscall.AssumeRoleInput) { in.Policy = policyOf(2048) }, "", ""},
+		"a policy too long": {user, func(in *awscall.AssumeRoleInput) { in.Policy = policyOf(2049) },
+			"ValidationError", "2048"},
+		"no JSON": {user, func(in *awscall.AssumeRoleInput) { in.Policy = "allow" },
+			"MalformedPolicyDocument", "Json"},
+		"no policy's characters": {user, func(in *awscall.AssumeRoleInput) { in.Policy = `{"Statement":"€"}` },
+			"ValidationError", "policy"},
+		"packed too large": {user, func(in *awscall.AssumeRoleInput) { in.Policy = policyOf(2048); in.Tags = many[:50] },
+			"PackedPolicyTooLarge", "% of allotted"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -235,53 +263,4 @@ func TestAssumeRole_HandsTheRequestOff(t *testing.T) {
 	in.SessionName = "refused"
 	_, err = w.AssumeRole(t.Context(), w.sts, user, in)
 	wantCode(t, err, "AccessDenied", "the store refused")
-}
-
-func TestFaults_BefallTheirOperation(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, awstest.Options{})
-	key := credentialsOf(w.AddUser("app"))
-	w.Inject(awstest.Throttling("ListAccessKeys", 1))
-	w.Inject(awstest.Fault{Operation: "CreateAccessKey", Times: 1, Lose: true})
-	w.Inject(awstest.Fault{Operation: "GetCallerIdentity", Times: 1, Status: 503, Body: "<html/>"})
-	if _, err := w.GetCallerIdentity(t.Context(), w.sts, key); err == nil {
-		t.Error("the page is an identity")
-	}
-	_, err := w.ListAccessKeys(t.Context(), w.iam, key)
-	wantCode(t, err, "Throttling", "Rate exceeded")
-	var refusal *awscall.Refusal
-	if _, err := w.CreateAccessKey(t.Context(), w.iam, key); err == nil || errors.As(err, &refusal) {
-		t.Errorf("the lost response is %v", err)
-	}
-	if keys := w.Keys("app"); len(keys) != 2 {
-		t.Errorf("the key whose response was lost was not made: %+v", keys)
-	}
-	if _, err := w.GetCallerIdentity(t.Context(), w.sts, key); err != nil {
-		t.Error(err)
-	}
-	if w.Calls("CreateAccessKey") < 1 || w.Calls("GetCallerIdentity") != 2 {
-		t.Errorf("the calls on record are %+v", w.Requests())
-	}
-	w.Inject(awstest.Fault{Drop: true})
-	if _, err := w.GetCallerIdentity(t.Context(), w.sts, key); err == nil || errors.As(err, &refusal) {
-		t.Errorf("the dropped connection is %v", err)
-	}
-	w.Clear()
-	if _, err := w.GetCallerIdentity(t.Context(), w.sts, key); err != nil {
-		t.Error(err)
-	}
-}
-
-func TestRequests_OfOtherPlacesAndTimesAreRefused(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, awstest.Options{})
-	key := credentialsOf(w.AddUser("app"))
-	_, err := w.GetCallerIdentity(t.Context(), awscall.STS{Endpoint: w.URL, Region: "eu-west-1"}, key)
-	wantCode(t, err, "SignatureDoesNotMatch", "region")
-	late := &awscall.Client{
-		HTTP: http.DefaultClient,
-		Now:  func() time.Time { return w.clock.Now().Add(-6 * time.Minute) },
-	}
-	_, err = late.GetCallerIdentity(t.Context(), w.sts, key)
-	wantCode(t, err, "SignatureDoesNotMatch", "Signature expired")
 }

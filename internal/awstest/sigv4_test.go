@@ -18,11 +18,15 @@ func TestVerify_AcceptsAWSsExamples(t *testing.T) {
 		headers                    map[string]string
 	}{
 		{"https://iam.amazonaws.com/?Action=ListUsers&Version=2010-05-08", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY",
-			"AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20150830/us-east-1/iam/aws4_request, SignedHeaders=content-type;host;x-amz-date, " +
+			"AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20150830/us-east-1/iam/aws4_request, " +
+				"SignedHeaders=content-type;host;x-amz-date, " +
 				"Signature=5d672d79c15b13162d9279b0855cfba6789a8edb4c82c400e06b5924a6f2b5d7",
-			map[string]string{"Content-Type": "application/x-www-form-urlencoded; charset=utf-8", "X-Amz-Date": "20150830T123600Z"}},
+			map[string]string{"Content-Type": "application/x-www-form-urlencoded; charset=utf-8",
+				"X-Amz-Date": "20150830T123600Z"}},
 		{"https://examplebucket.s3.amazonaws.com/?max-keys=2&prefix=J", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
-			"AWS4-HMAC-SHA256 Credential=AKIAIOSFODNN7EXAMPLE/20130524/us-east-1/s3/aws4_request,SignedHeaders=host;x-amz-content-sha256;x-amz-date," +
+			"AWS4-HMAC-SHA256 " +
+				"Credential=AKIAIOSFODNN7EXAMPLE/20130524/us-east-1/s3/aws4_request," +
+				"SignedHeaders=host;x-amz-content-sha256;x-amz-date," +
 				"Signature=34b48302e7b5fa45bde8084f4b7868a86f0a534bc59db6670ed5711ef69dc6f7",
 			map[string]string{"X-Amz-Content-Sha256": empty, "X-Amz-Date": "20130524T000000Z"}},
 	} {
@@ -70,20 +74,22 @@ func TestVerify_AcceptsAWSsExamples(t *testing.T) {
 
 func TestParseSignature_RefusesWhatIsIncomplete(t *testing.T) {
 	t.Parallel()
-	const good = "AWS4-HMAC-SHA256 Credential=A/20150830/us-east-1/iam/aws4_request, SignedHeaders=host;x-amz-date, Signature=00"
+	const good = "AWS4-HMAC-SHA256 Credential=A/20150830/us-east-1/iam/aws4_request, SignedHeaders=host;x-amz-date, " +
+		"Signature=00"
 	for name, tt := range map[string]struct {
 		authorization, code string
 		headers             map[string]string
 	}{
-		"none":               {"", "MissingAuthenticationToken", nil},
-		"another algorithm":  {strings.Replace(good, "SHA256", "SHA1", 1), "IncompleteSignature", nil},
-		"no signature":       {strings.Replace(good, "Signature=00", "", 1), "IncompleteSignature", nil},
-		"half a scope":       {strings.Replace(good, "/iam", "", 1), "IncompleteSignature", nil},
-		"host not signed":    {strings.Replace(good, "host;", "", 1), "SignatureDoesNotMatch", nil},
-		"date not signed":    {strings.Replace(good, ";x-amz-date", "", 1), "SignatureDoesNotMatch", nil},
-		"token not signed":   {good, "SignatureDoesNotMatch", map[string]string{"X-Amz-Security-Token": "t"}},
-		"type not signed":    {good, "SignatureDoesNotMatch", map[string]string{"Content-Type": "a/b"}},
-		"headers not sorted": {strings.Replace(good, "host;x-amz-date", "x-amz-date;host", 1), "IncompleteSignature", nil},
+		"none":              {"", "MissingAuthenticationToken", nil},
+		"another algorithm": {strings.Replace(good, "SHA256", "SHA1", 1), "IncompleteSignature", nil},
+		"no signature":      {strings.Replace(good, "Signature=00", "", 1), "IncompleteSignature", nil},
+		"half a scope":      {strings.Replace(good, "/iam", "", 1), "IncompleteSignature", nil},
+		"host not signed":   {strings.Replace(good, "host;", "", 1), "SignatureDoesNotMatch", nil},
+		"date not signed":   {strings.Replace(good, ";x-amz-date", "", 1), "SignatureDoesNotMatch", nil},
+		"token not signed":  {good, "SignatureDoesNotMatch", map[string]string{"X-Amz-Security-Token": "t"}},
+		"type not signed":   {good, "SignatureDoesNotMatch", map[string]string{"Content-Type": "a/b"}},
+		"headers not sorted": {strings.Replace(good, "host;x-amz-date", "x-amz-date;host", 1), "IncompleteSignature",
+			nil},
 	} {
 		request, err := http.NewRequest(http.MethodPost, "https://iam.amazonaws.com/", nil)
 		if err != nil {
@@ -108,7 +114,8 @@ func TestCheckTime_AllowsTheSkewAndNoMore(t *testing.T) {
 	for _, tt := range []struct {
 		service, sent, code string
 	}{
-		{"sts", "20261123T120000Z", ""}, {"sts", "20261123T115500Z", ""}, {"sts", "20261123T115459Z", "SignatureDoesNotMatch"},
+		{"sts", "20261123T120000Z", ""}, {"sts", "20261123T115500Z", ""},
+		{"sts", "20261123T115459Z", "SignatureDoesNotMatch"},
 		{"sts", "20261123T120501Z", "SignatureDoesNotMatch"}, {"s3", "20261123T120501Z", "RequestTimeTooSkewed"},
 		{"sts", "20261122T120000Z", "SignatureDoesNotMatch"}, {"sts", "now", "SignatureDoesNotMatch"},
 	} {

@@ -8,9 +8,9 @@ import (
 	"github.com/s3conn/vault-plugin-s3conn/rolesanywhere"
 )
 
-// validityFaults returns an error for every certificate of a chain, the leaf first, that is outside its period at now. Both
-// dates belong to the period (RFC 5280, section 4.1.2.5). The errors wrap [rolesanywhere.ErrCertificateExpired] or
-// [rolesanywhere.ErrCertificateNotYetValid].
+// validityFaults returns an error for every certificate of a chain, the leaf first, that is outside its period at
+// now. Both dates belong to the period (RFC 5280, section 4.1.2.5). The errors wrap
+// [rolesanywhere.ErrCertificateExpired] or [rolesanywhere.ErrCertificateNotYetValid].
 func validityFaults(chain []*x509.Certificate, now time.Time) (faults []error) {
 	for i, one := range chain {
 		place := "the leaf"

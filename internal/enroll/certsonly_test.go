@@ -50,14 +50,15 @@ func TestParseCertsOnly_Refuses(t *testing.T) {
 		body []byte
 		want error
 	}{
-		"nothing":           {nil, errNotBase64},
-		"text":              {[]byte("sorry!"), errNotBase64},
-		"another OID":       {changed(14, 3), errNotCertsOnly},
-		"cut short":         {good[:len(good)-1], errNotCertsOnly},
-		"something behind":  {append(append([]byte(nil), good...), 0), errNotCertsOnly},
-		"a certificate":     {newAuthority(t, 0).root().Raw, errNotCertsOnly},
-		"no certificate":    {[]byte(base64.StdEncoding.EncodeToString(certsOnly(false))), errNoneInside},
-		"a set of integers": {[]byte{0x30, 0x80, 6, 9, 42, 134, 72, 134, 247, 13, 1, 7, 2, 0xa0, 0x80, 0x30, 0x80, 2, 1, 1, 0x31, 0, 0x30, 0, 0xa0, 3, 2, 1, 1, 0, 0, 0, 0, 0, 0}, errNotX509},
+		"nothing":          {nil, errNotBase64},
+		"text":             {[]byte("sorry!"), errNotBase64},
+		"another OID":      {changed(14, 3), errNotCertsOnly},
+		"cut short":        {good[:len(good)-1], errNotCertsOnly},
+		"something behind": {append(append([]byte(nil), good...), 0), errNotCertsOnly},
+		"a certificate":    {newAuthority(t, 0).root().Raw, errNotCertsOnly},
+		"no certificate":   {[]byte(base64.StdEncoding.EncodeToString(certsOnly(false))), errNoneInside},
+		"a set of integers": {[]byte{0x30, 0x80, 6, 9, 42, 134, 72, 134, 247, 13, 1, 7, 2, 0xa0, 0x80, 0x30, 0x80, 2, 1,
+			1, 0x31, 0, 0x30, 0, 0xa0, 3, 2, 1, 1, 0, 0, 0, 0, 0, 0}, errNotX509},
 	} {
 		if _, err := parseCertsOnly(test.body); err != test.want {
 			t.Errorf("%s: %v, want %v", name, err, test.want)

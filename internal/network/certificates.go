@@ -31,8 +31,8 @@ func ParseCertificates(text string) ([]*x509.Certificate, error) {
 }
 
 // decodePEM returns every PEM block of data, at least one. Text before a block is allowed, since openssl writes such
-// (RFC 7468, section 2); text after the last one is not, because it may be a block cut short. A damaged block is an error:
-// pem.Decode steps over it in silence. Errors never quote data.
+// (RFC 7468, section 2); text after the last one is not, because it may be a block cut short. A damaged block is an
+// error: pem.Decode steps over it in silence. Errors never quote data.
 func decodePEM(data []byte) (blocks []*pem.Block, err error) {
 	if len(data) > maxPEM {
 		return nil, fmt.Errorf("the text is %d bytes long; at most %d are read", len(data), maxPEM)

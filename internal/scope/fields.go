@@ -45,14 +45,13 @@ func grantFields() []field.Field[Scope] {
 		{Row: field.Row{Name: "access", Group: groupGrant, Type: field.Strings, Limit: limitText,
 			MaxItems: limitItems, Allowed: accessLevels(),
 			Description: "What the scope allows: any of \"list\", \"read\", \"write\" and \"delete\", versions of " +
-				"objects included. " +
-				"The default is \"list\" and \"read\"."},
+				"objects included. The default is \"list\" and \"read\"."},
 			Place: func(s *Scope) any { return &s.Access }},
 		{Row: field.Row{Name: "kms_key_arns", Group: groupGrant, Type: field.Strings, Limit: limitText,
 			MaxItems: limitItems,
 			Description: "ARNs of the AWS KMS keys that the objects are encrypted with (SSE-KMS). S3 may use them, " +
-				"for the session, to decrypt " +
-				"where the scope reads and to encrypt where it writes; the session itself may not."},
+				"for the session, to decrypt where the scope reads and to encrypt where it writes; the session " +
+				"itself may not."},
 			Place: func(s *Scope) any { return &s.KMSKeyARNs }},
 		{Row: field.Row{Name: "source_cidrs", Group: groupGrant, Type: field.Strings, Limit: limitText,
 			MaxItems:    limitItems,
@@ -77,8 +76,8 @@ func sessionFields() []field.Field[Scope] {
 	return []field.Field[Scope]{
 		{Row: field.Row{Name: "role_arn", Group: groupRole, Limit: limitText,
 			Description: "ARN of the IAM role to assume, also one of another account. The default is the " +
-				"connection's role for auth_type " +
-				"roles_anywhere. Required for auth_type access_key unless the connection has an s3_endpoint."},
+				"connection's role for auth_type roles_anywhere. Required for auth_type access_key unless the " +
+				"connection has an s3_endpoint."},
 			Place: func(s *Scope) any { return &s.RoleARN }},
 		{Row: field.Row{Name: "external_id", Group: groupRole, Limit: limitText,
 			Description: "External id that the role's trust policy asks for."},
@@ -103,8 +102,8 @@ func sessionFields() []field.Field[Scope] {
 			Place: func(s *Scope) any { return &s.SourceIdentity }},
 		{Row: field.Row{Name: "duration", Group: groupSession, Type: field.Seconds, Default: int64(defaultDuration),
 			Description: "How long a session is requested for: seconds or a Go duration, 900 s to 3600 s, which is " +
-				"AWS's limit for a role that " +
-				"is assumed with another role's session, or to 43200 s for auth_type access_key."},
+				"AWS's limit for a role that is assumed with another role's session, or to 43200 s for auth_type " +
+				"access_key."},
 			Place: func(s *Scope) any { return &s.Duration }},
 		{Row: field.Row{Name: "generate_lease", Group: groupSession, Type: field.Bool, Default: true,
 			Description: "Whether creds/NAME/SCOPE returns credentials with a lease. Without one nothing is written " +

@@ -31,14 +31,12 @@ func bucketFault(name string) string {
 	for _, reserved := range []string{"-s3alias", "--ol-s3", ".mrap", "--x-s3", "--table-s3"} {
 		if strings.HasSuffix(name, reserved) {
 			return fmt.Sprintf("ends in %q: it is an alias, an access point or a bucket of another kind, which a "+
-				"scope cannot name; "+
-				"give a policy instead", reserved)
+				"scope cannot name; give a policy instead", reserved)
 		}
 	}
 	if !bucketName.MatchString(name) || strings.Contains(name, "..") || fourNumbers.MatchString(name) {
 		return "is no bucket's name; it has 3 to 63 lower-case letters, digits, dots and dashes, begins and ends " +
-			"with a letter or " +
-			"digit, has no two dots in a row and is no IP address"
+			"with a letter or digit, has no two dots in a row and is no IP address"
 	}
 	return ""
 }

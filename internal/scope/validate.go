@@ -26,8 +26,7 @@ func Validate(s *Scope, f Facts, problems *problem.List) (warnings []string) {
 	checkTags(s, problems)
 	if s.SourceIdentity != "" && f.RolesAnywhere && !problems.Has("source_identity") {
 		problems.Add("source_identity", "is set by Roles Anywhere to the certificate's common name, and AWS lets "+
-			"nobody change it; "+
-			"leave it out, or use a connection of auth_type access_key")
+			"nobody change it; leave it out, or use a connection of auth_type access_key")
 	}
 	if s.SessionName == "" && len(f.defaultSessionName()) > maxName && !problems.Has("session_name") {
 		problems.Add("session_name", "is required here, because the default %s has %d characters, and AWS takes at "+

@@ -158,7 +158,8 @@ func TestPool_NoSessionOutlivesItsDurationWhenTheClockIsSet(t *testing.T) {
 		for _, skew := range []time.Duration{0, -5 * time.Minute, 5 * time.Minute} {
 			for _, restart := range []bool{false, true} {
 				if restart && jump == -5*time.Minute {
-					// A restart forgets the uptime, and the wall clock alone does not show that it was set by so little.
+					// A restart forgets the uptime, and the wall clock alone does not show that it was set by so
+					// little.
 					continue
 				}
 				t.Run(fmt.Sprintf("set by %s, service's clock %s ahead, restart %v", jump, skew, restart),

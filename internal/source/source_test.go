@@ -49,7 +49,8 @@ func newLab(t *testing.T, options rolesanywheretest.Options) *lab {
 	options.Now = now
 	l := &lab{t: t, aws: rolesanywheretest.NewServer(options), host: noon}
 	t.Cleanup(l.aws.Close)
-	l.RolesAnywhere = &RolesAnywhere{Now: func() time.Time { return l.host }, Mount: &budget.Mount{}, Turns: turnsAt(t, 1000)}
+	l.RolesAnywhere = &RolesAnywhere{Now: func() time.Time { return l.host }, Mount: &budget.Mount{},
+		Turns: turnsAt(t, 1000)}
 	l.conn = connection.New()
 	l.conn.AuthType, l.conn.Region, l.conn.SessionName = connection.AuthRolesAnywhere, "us-east-1", "orders-api"
 	l.conn.ProfileARN = fmt.Sprintf("arn:aws:rolesanywhere:us-east-1:%s:profile/%s", account, uuid)
@@ -84,13 +85,15 @@ func TestObtain_RequestsOneSession(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !s.Expiration.Equal(noon.Add(30*time.Minute)) || !s.Issued.Equal(noon) || s.AccessKey == "" || s.SecretKey.Empty() ||
+	if !s.Expiration.Equal(noon.Add(30*time.Minute)) || !s.Issued.Equal(noon) || s.AccessKey == "" ||
+		s.SecretKey.Empty() ||
 		s.SessionToken.Empty() || !strings.Contains(s.ARN, ":assumed-role/app/orders-api") {
 		t.Errorf("the session is %+v", s)
 	}
 	got := l.aws.Requests()
 	if len(got) != 1 || got[0].Duration != 30*time.Minute || got[0].RoleSessionName != "orders-api" ||
-		got[0].ProfileARN != l.conn.ProfileARN || got[0].RoleARN != l.conn.RoleARN || got[0].TrustAnchorARN != l.conn.TrustAnchorARN {
+		got[0].ProfileARN != l.conn.ProfileARN || got[0].RoleARN != l.conn.RoleARN ||
+		got[0].TrustAnchorARN != l.conn.TrustAnchorARN {
 		t.Errorf("the service got %+v", got)
 	}
 }
@@ -173,7 +176,8 @@ func TestObtain_CertificateThatIsNotValidIsRefusedWithoutACall(t *testing.T) {
 		l.host = noon.Add(moved)
 		_, err := l.obtain()
 		var failed *upstream.Error
-		if !errors.As(err, &failed) || failed.Kind != upstream.Permanent || !strings.HasPrefix(failed.Error(), "certificate: ") ||
+		if !errors.As(err, &failed) || failed.Kind != upstream.Permanent ||
+			!strings.HasPrefix(failed.Error(), "certificate: ") ||
 			!strings.Contains(failed.Error(), says) {
 			t.Errorf("%s later: %v, want a refusal that says %q", moved, err, says)
 		}
@@ -212,7 +216,8 @@ func TestNewSession_EndsByBothClocks(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
 			out := &rolesanywhere.CreateSessionOutput{AssumedRoleARN: "arn"}
-			out.Credentials.AccessKeyID, out.Credentials.SecretAccessKey, out.Credentials.SessionToken = "ASIA", "CANARY", "CANARY"
+			out.Credentials.AccessKeyID, out.Credentials.SecretAccessKey, out.Credentials.SessionToken = "ASIA",
+				"CANARY", "CANARY"
 			out.Credentials.Expires = noon.Add(row.granted)
 			requested := noon.Add(row.clock)
 			now := requested.Add(row.took)
@@ -225,7 +230,8 @@ func TestNewSession_EndsByBothClocks(t *testing.T) {
 				}
 				return
 			}
-			if err != nil || s.AccessKey != "ASIA" || s.ARN != "arn" || !s.Issued.Equal(requested) || s.Expiration.Sub(now) != row.life {
+			if err != nil || s.AccessKey != "ASIA" || s.ARN != "arn" || !s.Issued.Equal(requested) ||
+				s.Expiration.Sub(now) != row.life {
 				t.Errorf("got %+v, %v; want %s of life", s, err, row.life)
 			}
 		})

@@ -26,7 +26,8 @@ const (
 	firstRetry = 200 * time.Millisecond
 )
 
-var errNoPolicy = errors.New("requesting a session for a scope: it has no session policy; this is a defect of the plugin")
+var errNoPolicy = errors.New("requesting a session for a scope: it has no session policy; this is a defect of the " +
+	"plugin")
 
 // STS obtains the sessions of scopes. Its fields do not change; it is safe for concurrent use.
 type STS struct {
@@ -35,11 +36,13 @@ type STS struct {
 	Mount *budget.Mount
 }
 
-// Obtain requests a session for a scope of the connection, with the caller's credentials: the connection's session or its
-// access key. It blocks until the call's turn has come in the lane, then for upstream.Timeout at the most, retries
-// included. Its errors are [session.ErrPending] where no turn came before ctx's deadline, and *upstream.Error.
+// Obtain requests a session for a scope of the connection, with the caller's credentials: the connection's session or
+// its access key. It blocks until the call's turn has come in the lane, then for upstream.Timeout at the most,
+// retries included. Its errors are [session.ErrPending] where no turn came before ctx's deadline, and
+// *upstream.Error.
 func (a *STS) Obtain(
-	ctx context.Context, conn *connection.Connection, caller session.Session, narrowed *scope.Rendered, lane budget.Lane,
+	ctx context.Context, conn *connection.Connection, caller session.Session, narrowed *scope.Rendered,
+	lane budget.Lane,
 ) (session.Session, error) {
 	if narrowed.Policy == "" { // AWS would grant all that the role may do
 		return session.Session{}, errNoPolicy
@@ -72,7 +75,8 @@ func (a *STS) Obtain(
 		if try == maxTries || !errors.As(described, &failed) || failed.Kind == upstream.Permanent || !pause(ctx, try) {
 			return session.Session{}, described
 		}
-		if turn, err = a.Turns.Wait(ctx, stsQueue(conn), budget.Caller{Mount: a.Mount, Lane: budget.Retry}); err != nil {
+		if turn, err = a.Turns.Wait(ctx, stsQueue(conn),
+			budget.Caller{Mount: a.Mount, Lane: budget.Retry}); err != nil {
 			return session.Session{}, described
 		}
 	}
@@ -101,8 +105,8 @@ func stsOf(conn *connection.Connection) awscall.STS {
 	return sts
 }
 
-// stsQueue names the queue of the connection's calls to STS. AWS counts them by the account whose credentials sign them,
-// which an access key does not tell, so each key counts for one; a store counts for itself.
+// stsQueue names the queue of the connection's calls to STS. AWS counts them by the account whose credentials sign
+// them, which an access key does not tell, so each key counts for one; a store counts for itself.
 func stsQueue(conn *connection.Connection) budget.Key {
 	key := budget.Key{Region: conn.AWSRegion(), API: budget.STS, Account: conn.AccessKey}
 	if conn.OwnStore() {
@@ -114,11 +118,13 @@ func stsQueue(conn *connection.Connection) budget.Key {
 }
 
 func credentialsOf(caller session.Session) awscall.Credentials {
-	return awscall.Credentials{AccessKeyID: caller.AccessKey, SecretAccessKey: caller.SecretKey, SessionToken: caller.SessionToken}
+	return awscall.Credentials{AccessKeyID: caller.AccessKey, SecretAccessKey: caller.SecretKey,
+		SessionToken: caller.SessionToken}
 }
 
 func assumeRoleInput(r *scope.Rendered) awscall.AssumeRoleInput {
-	in := awscall.AssumeRoleInput{RoleARN: r.RoleARN, SessionName: r.SessionName, Policy: r.Policy, Duration: r.Duration,
+	in := awscall.AssumeRoleInput{RoleARN: r.RoleARN, SessionName: r.SessionName, Policy: r.Policy,
+		Duration:   r.Duration,
 		ExternalID: r.ExternalID, TransitiveTagKeys: r.TransitiveTagKeys, SourceIdentity: r.SourceIdentity}
 	for _, tag := range r.Tags {
 		in.Tags = append(in.Tags, awscall.Tag(tag))

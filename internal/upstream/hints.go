@@ -23,11 +23,11 @@ func hints() []hint {
 		{"AssumeRole", "AccessDenied", "sts:TagSession",
 			"the role's trust policy has to allow sts:TagSession to the caller, because the scope has session_tags"},
 		{"AssumeRole", "AccessDenied", "sts:SetSourceIdentity",
-			"the role's trust policy has to allow sts:SetSourceIdentity to the caller; sessions of Roles Anywhere always have a " +
-				"source identity"},
-		{"AssumeRole", "AccessDenied", "", "the role's trust policy has to allow sts:AssumeRole to the caller, with the scope's " +
-			"external_id where it asks for one, and so have the caller's own policies where the role is of another account; a store " +
-			"may also refuse temporary credentials as the caller"},
+			"the role's trust policy has to allow sts:SetSourceIdentity to the caller; sessions of Roles Anywhere " +
+				"always have a source identity"},
+		{"AssumeRole", "AccessDenied", "", "the role's trust policy has to allow sts:AssumeRole to the caller, with " +
+			"the scope's external_id where it asks for one, and so have the caller's own policies where the role is " +
+			"of another account; a store may also refuse temporary credentials as the caller"},
 		{"AssumeRole", "", "role chaining", "lower the scope's duration to 3600 s or less"},
 		{"AssumeRole", "RegionDisabledException", "",
 			"activate STS for the region in the account's settings, or name another address in sts_endpoint"},
