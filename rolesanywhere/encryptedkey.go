@@ -5,6 +5,7 @@ import (
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/des"
+	"crypto/fips140"
 	"crypto/pbkdf2"
 	"crypto/sha1"
 	"crypto/sha256"
@@ -71,6 +72,8 @@ type deriveFunc func(passphrase []byte) ([]byte, error)
 func unsupportedEncryption(what string) error {
 	return fmt.Errorf("parsing private key: %w: %s; %s", ErrUnsupportedKey, what, convertKey)
 }
+
+const notInFIPS = "this program enforces FIPS 140-3, which does not allow its encryption with this passphrase"
 
 var errDamagedKDF = fmt.Errorf("%w: the key derivation parameters are damaged", ErrInvalidPrivateKey)
 
@@ -158,7 +161,7 @@ func (s cbcScheme) decrypt(data, passphrase []byte, derive deriveFunc) ([]byte, 
 	defer clear(key)
 	block, err := s.newBlock(key)
 	if err != nil {
-		return nil, unsupportedEncryption("its cipher is not available in this program")
+		return nil, unsupportedEncryption(notInFIPS)
 	}
 	plain := make([]byte, len(data))
 	cipher.NewCBCDecrypter(block, s.iv).CryptBlocks(plain, data)
@@ -198,7 +201,7 @@ func parsePBKDF2(der []byte, keySize int) (deriveFunc, error) {
 	return func(passphrase []byte) ([]byte, error) {
 		key, err := pbkdf2.Key(newHash, string(passphrase), p.Salt, p.Iterations, keySize)
 		if err != nil {
-			return nil, unsupportedEncryption("its key derivation is not available in this program")
+			return nil, unsupportedEncryption(notInFIPS)
 		}
 		return key, nil
 	}, nil
@@ -234,9 +237,12 @@ func parseScrypt(der []byte, keySize int) (deriveFunc, error) {
 			"it asks for more scrypt work than N*r*p = %d (%d MiB)", maxScryptCost, 128*maxScryptCost>>20))
 	}
 	return func(passphrase []byte) ([]byte, error) {
+		if fips140.Enforced() {
+			return nil, unsupportedEncryption(notInFIPS) // where x/crypto would panic
+		}
 		key, err := scrypt.Key(passphrase, p.Salt, p.N, p.R, p.P, keySize)
 		if err != nil {
-			return nil, unsupportedEncryption("its key derivation is not available in this program")
+			return nil, errDamagedKDF
 		}
 		return key, nil
 	}, nil

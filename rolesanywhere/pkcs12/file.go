@@ -249,10 +249,7 @@ func (f *file) rewrite(passphrase string) ([]byte, error) {
 	// PBMAC1 (RFC 9579) of one iteration is enough: this MAC never leaves the process.
 	key, err := pbkdf2.Key(sha256.New, passphrase, salt, 1, sha256.Size)
 	if err != nil {
-		return nil, fmt.Errorf(
-			"parsing PKCS#12: %w: its key derivation is not available in this program",
-			rolesanywhere.ErrUnsupportedKey,
-		)
+		return nil, damaged()
 	}
 	mac := hmac.New(sha256.New, key)
 	mac.Write(safe)

@@ -8,6 +8,7 @@ package pkcs12
 import (
 	"bytes"
 	"crypto"
+	"crypto/fips140"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -39,6 +40,13 @@ const (
 // Errors wrap [ErrInvalid], [rolesanywhere.ErrUnsupportedKey] for a key, encryption or arrangement that is not read,
 // [rolesanywhere.ErrPassphraseRequired] or [rolesanywhere.ErrPassphraseIncorrect].
 func Parse(der []byte, passphrase string) ([]*x509.Certificate, crypto.Signer, error) {
+	if fips140.Enforced() {
+		return nil, nil, fmt.Errorf(
+			"parsing PKCS#12: %w: this program enforces FIPS 140-3, which its older schemes are not of; %s",
+			rolesanywhere.ErrUnsupportedKey,
+			advice,
+		)
+	}
 	if len(der) > maxSize {
 		return nil, nil, fmt.Errorf("%w: the file is %d bytes long; at most %d are read", ErrInvalid, len(der), maxSize)
 	}

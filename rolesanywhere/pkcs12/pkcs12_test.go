@@ -3,12 +3,14 @@ package pkcs12
 import (
 	"bytes"
 	"crypto/elliptic"
+	"crypto/fips140"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/asn1"
 	"errors"
 	"math"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -209,4 +211,21 @@ func FuzzParse(f *testing.F) {
 			t.Errorf("%d certificates, key %t, error %v", len(certificates), key != nil, err)
 		}
 	})
+}
+
+// TestFIPS_RefusesInWords runs itself again where Go enforces FIPS 140-3, in which the library would panic.
+func TestFIPS_RefusesInWords(t *testing.T) {
+	t.Parallel()
+	if !fips140.Enforced() {
+		command := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestFIPS_RefusesInWords$")
+		command.Env = append(os.Environ(), "GODEBUG=fips140=only")
+		if out, err := command.CombinedOutput(); err != nil {
+			t.Fatalf("with FIPS 140-3 enforced: %v\n%s", err, out)
+		}
+		return
+	}
+	_, _, err := Parse(readTestdata(t, "openssl3.p12"), passphrase)
+	if !errors.Is(err, rolesanywhere.ErrUnsupportedKey) || !strings.Contains(err.Error(), "enforces FIPS 140-3") {
+		t.Errorf("error = %v", err)
+	}
 }
