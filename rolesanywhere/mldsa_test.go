@@ -1,6 +1,8 @@
 package rolesanywhere
 
 import (
+	"crypto/x509"
+	"crypto/x509/pkix"
 	"encoding/asn1"
 	"encoding/pem"
 	"errors"
@@ -70,5 +72,34 @@ func TestParsePrivateKey_RefusesDamagedMLDSA(t *testing.T) {
 				t.Errorf("key = %v, error = %v", key != nil, err)
 			}
 		})
+	}
+}
+
+// A certificate whose key says that it is ML-DSA and is not is refused, not taken for another.
+func TestPublicKey_RefusesDamagedMLDSA(t *testing.T) {
+	t.Parallel()
+	good := vectorIdentity(t, "ml-dsa-44").Certificate()
+	key := asn1.BitString{Bytes: make([]byte, 1312), BitLength: 8 * 1312}
+	type info struct {
+		Algorithm pkix.AlgorithmIdentifier
+		PublicKey asn1.BitString
+	}
+	algorithm := pkix.AlgorithmIdentifier{Algorithm: oidMLDSA44}
+	withParameters := pkix.AlgorithmIdentifier{Algorithm: oidMLDSA44, Parameters: asn1.NullRawValue}
+	for name, der := range map[string][]byte{
+		"no DER":     {1},
+		"parameters": mustMarshal(t, info{withParameters, key}).FullBytes,
+		"short":      mustMarshal(t, info{algorithm, asn1.BitString{Bytes: []byte{1}, BitLength: 8}}).FullBytes,
+	} {
+		damaged := *good
+		damaged.RawSubjectPublicKeyInfo = der
+		if err := checkCertificates([]*x509.Certificate{&damaged}); !errors.Is(err, ErrUnsupportedKey) {
+			t.Errorf("%s: error = %v, want ErrUnsupportedKey", name, err)
+		}
+	}
+	damaged := *vectorIdentity(t, "ml-dsa-87").Certificate()
+	damaged.Raw = []byte{1}
+	if err := checkCertificates([]*x509.Certificate{&damaged}); !errors.Is(err, ErrCertificateUnusable) {
+		t.Errorf("no DER at all: error = %v, want ErrCertificateUnusable", err)
 	}
 }

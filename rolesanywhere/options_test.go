@@ -126,3 +126,12 @@ func TestNewFromConfig_TakesWhatTheConfigurationHas(t *testing.T) {
 		t.Errorf("%d attempts by default", n)
 	}
 }
+
+func TestNew_TakesANilHTTPClientForNone(t *testing.T) {
+	t.Parallel()
+	var none *http.Client
+	client := New(Options{HTTPClient: none})
+	if transport, ok := client.Options().HTTPClient.(redirectless).Transport.(*http.Transport); !ok || transport.Proxy != nil {
+		t.Error("a nil *http.Client does not give the default")
+	}
+}

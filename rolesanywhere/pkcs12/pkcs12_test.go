@@ -131,22 +131,44 @@ func TestParse_OpensNothingCostly(t *testing.T) {
 		der  []byte
 		want error
 	}{
-		"hidden behind a plain key":    {p12(t, encryptedPart(t, costly), plainPart(t, plainKey(t))), ErrInvalid},
-		"hidden alone":                 {p12(t, encryptedPart(t, costly)), ErrInvalid},
-		"in sight":                     {p12(t, plainPart(t, costly)), rolesanywhere.ErrUnsupportedKey},
-		"in sight with an old scheme":  {p12(t, plainPart(t, oldPBE)), rolesanywhere.ErrUnsupportedKey},
-		"in sight without iterations":  {p12(t, plainPart(t, zero)), ErrInvalid},
-		"two in sight":                 {p12(t, plainPart(t, plainKey(t), plainKey(t))), ErrInvalid},
-		"just too much in all":         {p12(t, plainPart(t, shroudedKey(t, maxIterations))), rolesanywhere.ErrUnsupportedKey},
-		"another derivation":           {p12(t, plainPart(t, scrypt)), rolesanywhere.ErrUnsupportedKey},
-		"protected by a key in part":   {p12(t, signed), rolesanywhere.ErrUnsupportedKey},
-		"protected by a key":           {mustMarshal(t, pfx{Version: 3, AuthSafe: signed}), rolesanywhere.ErrUnsupportedKey},
-		"no certificate":               {p12(t, plainPart(t, plainKey(t))), ErrInvalid},
-		"three parts":                  {p12(t, plainPart(t, plainKey(t)), plainPart(t), plainPart(t)), rolesanywhere.ErrUnsupportedKey},
-		"content that is no sequence":  {p12(t, contentInfo{oidData, explicit(mustMarshal(t, []byte("x")))}), ErrInvalid},
-		"content that is nothing":      {p12(t, contentInfo{oidData, explicit([]byte{5, 0})}), ErrInvalid},
-		"encrypted part of nothing":    {p12(t, contentInfo{oidEncryptedData, explicit([]byte{5, 0})}), ErrInvalid},
-		"shrouded key of nothing":      {p12(t, plainPart(t, safeBag{ID: oidShroudedKey, Value: explicit([]byte{5, 0})})), ErrInvalid},
+		"hidden behind a plain key":   {p12(t, encryptedPart(t, costly), plainPart(t, plainKey(t))), ErrInvalid},
+		"hidden alone":                {p12(t, encryptedPart(t, costly)), ErrInvalid},
+		"in sight":                    {p12(t, plainPart(t, costly)), rolesanywhere.ErrUnsupportedKey},
+		"in sight with an old scheme": {p12(t, plainPart(t, oldPBE)), rolesanywhere.ErrUnsupportedKey},
+		"in sight without iterations": {p12(t, plainPart(t, zero)), ErrInvalid},
+		"two in sight":                {p12(t, plainPart(t, plainKey(t), plainKey(t))), ErrInvalid},
+		"just too much in all":        {p12(t, plainPart(t, shroudedKey(t, maxIterations))), rolesanywhere.ErrUnsupportedKey},
+		"another derivation":          {p12(t, plainPart(t, scrypt)), rolesanywhere.ErrUnsupportedKey},
+		"protected by a key in part":  {p12(t, signed), rolesanywhere.ErrUnsupportedKey},
+		"protected by a key":          {mustMarshal(t, pfx{Version: 3, AuthSafe: signed}), rolesanywhere.ErrUnsupportedKey},
+		"no certificate":              {p12(t, plainPart(t, plainKey(t))), ErrInvalid},
+		"three parts":                 {p12(t, plainPart(t, plainKey(t)), plainPart(t), plainPart(t)), rolesanywhere.ErrUnsupportedKey},
+		"content that is no sequence": {p12(t, contentInfo{oidData, explicit(mustMarshal(t, []byte("x")))}), ErrInvalid},
+		"content that is nothing":     {p12(t, contentInfo{oidData, explicit([]byte{5, 0})}), ErrInvalid},
+		"encrypted part of nothing":   {p12(t, contentInfo{oidEncryptedData, explicit([]byte{5, 0})}), ErrInvalid},
+		"shrouded key of nothing":     {p12(t, plainPart(t, safeBag{ID: oidShroudedKey, Value: explicit([]byte{5, 0})})), ErrInvalid},
+		"version 1": {
+			mustMarshal(t, pfx{Version: 1, AuthSafe: contentInfo{oidData, explicit([]byte{5, 0})}}),
+			rolesanywhere.ErrUnsupportedKey,
+		},
+		"MAC without iterations": {mustMarshal(t, pfx{
+			Version: 3, AuthSafe: contentInfo{oidData, explicit([]byte{5, 0})},
+			MacData: macData{Mac: digestInfo{Algorithm: pkix.AlgorithmIdentifier{Algorithm: oidData}}, Iterations: -1},
+		}), ErrInvalid},
+		"safe that is nothing": {mustMarshal(t, pfx{Version: 3, AuthSafe: contentInfo{oidData, explicit([]byte{5, 0})}}), ErrInvalid},
+		"safe that is no sequence": {mustMarshal(t, pfx{
+			Version: 3, AuthSafe: contentInfo{oidData, explicit(mustMarshal(t, []byte("x")))},
+		}), ErrInvalid},
+		"parameters that are nothing": {p12(t, plainPart(t, safeBag{
+			ID: oidShroudedKey, Value: explicit(mustMarshal(t, encryptedKey{
+				pkix.AlgorithmIdentifier{Algorithm: oidPBES2, Parameters: raw(t, 1)}, nil,
+			})),
+		})), ErrInvalid},
+		"old parameters that are nothing": {p12(t, plainPart(t, safeBag{
+			ID: oidShroudedKey, Value: explicit(mustMarshal(t, encryptedKey{
+				pkix.AlgorithmIdentifier{Algorithm: oidData, Parameters: raw(t, 1)}, nil,
+			})),
+		})), ErrInvalid},
 		"derivation without an answer": {p12(t, plainPart(t, safeBag{ID: oidShroudedKey, Value: explicit(mustMarshal(t, encryptedKey{pkix.AlgorithmIdentifier{Algorithm: oidPBES2}, nil}))})), ErrInvalid},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -15,7 +15,7 @@ import (
 	"testing"
 )
 
-func keyTypes() []KeyType { return []KeyType{RSA2048, P256, P521, MLDSA44, MLDSA65, MLDSA87} }
+func keyTypes() []KeyType { return []KeyType{RSA2048, P256, MLDSA44, MLDSA65, MLDSA87} }
 
 func mustIntermediate(t testing.TB, parent *Authority, o AuthorityOptions) *Authority {
 	t.Helper()
