@@ -46,7 +46,10 @@ type Settings struct {
 	Region       string `json:"region"`
 	CustomRegion string `json:"custom_region,omitempty"`
 
-	AccessKey string `json:"access_key,omitempty"`
+	AccessKey      string `json:"access_key,omitempty"`
+	RotationPeriod int64  `json:"rotation_period,omitempty"` // seconds; 0: only when asked to
+	RotationGrace  int64  `json:"rotation_grace,omitempty"`  // seconds; 0: the default
+	IAMEndpoint    string `json:"iam_endpoint,omitempty"`
 
 	ProfileARN            string `json:"profile_arn,omitempty"`
 	RoleARN               string `json:"role_arn,omitempty"`

@@ -85,6 +85,19 @@ func keyRows() []field.Field[Connection] {
 					"config."},
 			Place: func(c *Connection) any { return &c.SecretKey },
 		},
+		{
+			Row: field.Row{Name: "rotation_period", Group: "Access key", BelongsTo: AuthAccessKey, Type: field.Seconds,
+				Description: "How often the access key is replaced by a new one of the same IAM user, in seconds; at " +
+					"least 7200. The default is 0: only when rotate/NAME is written."},
+			Place: func(c *Connection) any { return &c.RotationPeriod },
+		},
+		{
+			Row: field.Row{Name: "rotation_grace", Group: "Access key", BelongsTo: AuthAccessKey, Type: field.Seconds,
+				Description: "How long the access key before still works after a rotation, in seconds: at least " +
+					"3600, because SDKs come back within an hour, and less than rotation_period. The default is 7200, " +
+					"or half of rotation_period where that is less."},
+			Place: func(c *Connection) any { return &c.RotationGrace },
+		},
 	}
 }
 
@@ -190,8 +203,8 @@ func s3Rows() []field.Field[Connection] {
 		},
 		{
 			Row: field.Row{Name: "s3_path_style", Group: "S3", Type: field.Bool, Default: false,
-				Description: "Whether S3 clients should name the bucket in the path instead of the host. Kept for " +
-					"those who configure an S3 client from a read of the config; the plugin itself does not use it."},
+				Description: "Whether the bucket is named in the path instead of the host: in presigned URLs, and by " +
+					"those who configure an S3 client from a read of the config."},
 			Place: func(c *Connection) any { return &c.S3PathStyle },
 		},
 		{
@@ -219,6 +232,13 @@ func networkRows() []field.Field[Connection] {
 					"of the region, or s3_endpoint where that is not AWS's own. https, unless the host is loopback " +
 					"or s3_allow_http is set."},
 			Place: func(c *Connection) any { return &c.STSEndpoint },
+		},
+		{
+			Row: field.Row{Name: "iam_endpoint", Group: "Network", BelongsTo: AuthAccessKey, Limit: limitText,
+				Description: "Address of the IAM that rotates the access key; the default is AWS's IAM of the " +
+					"region's partition. Required for rotation where s3_endpoint is not AWS's own. https, unless the " +
+					"host is loopback or s3_allow_http is set."},
+			Place: func(c *Connection) any { return &c.IAMEndpoint },
 		},
 		{
 			Row: field.Row{Name: "ca_cert", Group: "Network", Limit: limitPEM, Textarea: true,

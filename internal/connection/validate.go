@@ -31,6 +31,7 @@ func (c *Connection) Validate(now time.Time, problems *problem.List) (warnings [
 	}
 	if !c.UsesRolesAnywhere() {
 		checkAccessKeys(problems, c)
+		checkRotation(problems, c)
 		return nil
 	}
 	checkARNs(problems, c)
