@@ -28,8 +28,8 @@ func TestConfigRead_ShowsFieldsAndNoSecrets(t *testing.T) {
 			t.Errorf("%s = %#v, want %#v", name, got[name], want)
 		}
 	}
-	if len(got) != 13 {
-		t.Errorf("a read of access keys shows %d fields, want 13: %v", len(got), got)
+	if len(got) != 16 {
+		t.Errorf("a read of access keys shows %d fields, want 16: %v", len(got), got)
 	}
 
 	m.write("orders", rolesAnywhereFields(t))

@@ -35,7 +35,12 @@ func (c *Connection) CanRotate() bool {
 func checkRotation(problems *problem.List, c *Connection) {
 	rotates := c.RotationPeriod != 0 && !problems.Has("rotation_period")
 	if rotates && c.RotationPeriod < minRotationPeriod {
-		problems.Add("rotation_period", "%d s is less than %d s; 0 turns rotation off", c.RotationPeriod, minRotationPeriod)
+		problems.Add(
+			"rotation_period",
+			"%d s is less than %d s; 0 turns rotation off",
+			c.RotationPeriod,
+			minRotationPeriod,
+		)
 	}
 	if rotates && !c.CanRotate() && !problems.Has("iam_endpoint") {
 		problems.Add("iam_endpoint", "is required for rotation_period, because s3_endpoint is not AWS's; give the "+

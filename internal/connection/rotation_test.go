@@ -16,7 +16,14 @@ func TestRotation_GraceHasADefaultThatFitsThePeriod(t *testing.T) {
 		c := Connection{Settings: Settings{RotationPeriod: row.period, RotationGrace: row.grace}}
 		period, grace := c.Rotation()
 		if period != time.Duration(row.period)*time.Second || grace != time.Duration(row.want)*time.Second {
-			t.Errorf("period %d, grace %d: %s, %s; want a grace of %d s", row.period, row.grace, period, grace, row.want)
+			t.Errorf(
+				"period %d, grace %d: %s, %s; want a grace of %d s",
+				row.period,
+				row.grace,
+				period,
+				grace,
+				row.want,
+			)
 		}
 	}
 }
