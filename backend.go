@@ -12,7 +12,6 @@ import (
 
 	"github.com/hashicorp/vault/sdk/framework"
 	"github.com/hashicorp/vault/sdk/helper/consts"
-	"github.com/hashicorp/vault/sdk/helper/locksutil"
 	"github.com/hashicorp/vault/sdk/logical"
 
 	"github.com/s3conn/vault-plugin-s3conn/internal/budget"
@@ -47,7 +46,7 @@ type backend struct {
 	readOnly func() bool
 	entities *entities
 	sessions *sessionPool
-	locks    []*locksutil.LockEntry // by connection name: held while its stored entries are compared and replaced
+	locks    *nameLocks
 
 	nameOnly   map[string]*framework.FieldSchema // the schema of paths that take a name and nothing else
 	scopeNames map[string]*framework.FieldSchema // and of those that take a scope's name too
@@ -78,7 +77,7 @@ func newFactory(now func() time.Time, turns *budget.Group) logical.Factory {
 }
 
 func newBackend(now func() time.Time, obtain obtainSession, assume assumeRole) *backend {
-	b := &backend{now: now, clock: session.NewClock(now), obtain: obtain, assume: assume, locks: locksutil.CreateLocks()}
+	b := &backend{now: now, clock: session.NewClock(now), obtain: obtain, assume: assume, locks: newNameLocks()}
 	b.rows = map[*framework.Path][]field.Row{}
 	b.nameOnly = map[string]*framework.FieldSchema{"name": connectionNameSchema()}
 	b.scopeNames = map[string]*framework.FieldSchema{"name": connectionNameSchema(), "scope": scopeNameSchema()}
@@ -181,6 +180,8 @@ func (b *backend) HandleExistenceCheck(ctx context.Context, req *logical.Request
 			found, exists, err = false, false, b.panicked(recovered, req)
 		}
 	}()
+	ctx, cancel := context.WithTimeout(ctx, maxRequestWait)
+	defer cancel()
 	return b.Backend.HandleExistenceCheck(b.decodeRequest(ctx, req), req)
 }
 

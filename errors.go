@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"time"
 
 	"github.com/hashicorp/vault/sdk/framework"
 	"github.com/hashicorp/vault/sdk/logical"
@@ -21,13 +22,19 @@ func (e *missingError) Error() string {
 	return fmt.Sprintf("there is no connection %s; \"vault list\" of config/ names those that exist", problem.Quote(e.name))
 }
 
-// conflictError is a write that started again too often because other writes came between.
-type conflictError struct{ name string }
+// conflictError is a write that met another state than the one it was authorised for, or that others overtook too often.
+type conflictError struct{ name, text string }
 
 func (e *conflictError) Error() string {
-	return fmt.Sprintf("writing connection %s: other writes changed it again and again meanwhile, and this one was not "+
-		"stored; read the connection and write it again", problem.Quote(e.name))
+	return fmt.Sprintf("writing connection %s: %s", problem.Quote(e.name), e.text)
 }
+
+var (
+	// errLocked is returned to a writer that has waited for another one.
+	errLocked = errors.New("another write of this or another connection takes long; nothing was changed; try again")
+	// errSlow is returned when Vault's storage has not answered within the time for a request.
+	errSlow = errors.New("Vault's storage did not answer in time; a write may still take effect; try again")
+)
 
 // errorResponse maps every error of a handler to the response of Vault. Only a CodedError that is not wrapped keeps its
 // status on the way from the plugin to Vault.
@@ -38,6 +45,7 @@ func (e *conflictError) Error() string {
 //	throttling                            429
 //	the service or the network            502, 503 or 504: clients of Vault's API repeat the request
 //	a session that has not arrived yet    503
+//	storage that does not answer in time  503
 //	settings that change during a read    503
 //	anything else (storage, a defect)     500 with the error's own text, which Vault needs of a read-only node
 func errorResponse(err error) (*logical.Response, error) {
@@ -75,11 +83,11 @@ func statusOf(err error) (status int, known bool) {
 	return 0, false
 }
 
-// temporary reports whether the error is one of the pool's that the same request may not get again.
+// temporary reports whether the error is one that the same request may not get again.
 func temporary(err error) bool {
 	return errors.Is(err, session.ErrPending) || errors.Is(err, session.ErrGone) || errors.Is(err, session.ErrUnsettled) ||
-		errors.Is(err, session.ErrClosing) || errors.Is(err, awscall.ErrSessionEnding) ||
-		errors.Is(err, errEntityPending)
+		errors.Is(err, session.ErrClosing) || errors.Is(err, errLocked) || errors.Is(err, errSlow) ||
+		errors.Is(err, awscall.ErrSessionEnding) || errors.Is(err, errEntityPending)
 }
 
 // upstreamStatus is what a client of Vault's API gets for a failed call. It repeats by itself what comes with 429 or
@@ -98,11 +106,21 @@ func upstreamStatus(failed *upstream.Error) int {
 	return http.StatusBadGateway
 }
 
-// answer puts errorResponse behind a handler.
+// answer puts errorResponse behind a handler, which has maxRequestWait.
 func (b *backend) answer(handle framework.OperationFunc) framework.OperationFunc {
+	return b.answerWithin(func(*logical.Request) time.Duration { return maxRequestWait }, handle)
+}
+
+// answerWithin is answer for a handler that has its own time.
+func (b *backend) answerWithin(wait func(*logical.Request) time.Duration, handle framework.OperationFunc) framework.OperationFunc {
 	return func(ctx context.Context, req *logical.Request, data *framework.FieldData) (*logical.Response, error) {
-		resp, err := handle(ctx, req, data)
+		bounded, cancel := context.WithTimeout(ctx, wait(req))
+		defer cancel()
+		resp, err := handle(bounded, req, data)
 		if err != nil {
+			if _, known := statusOf(err); !known && bounded.Err() != nil && ctx.Err() == nil {
+				err = errSlow
+			}
 			return errorResponse(err)
 		}
 		return resp, nil

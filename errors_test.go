@@ -41,7 +41,7 @@ func TestErrorResponse_KeepsItsStatusAndWordsOnTheWayToVault(t *testing.T) {
 	}{
 		"invalid field":       {wrongField.Err("writing", "unchanged"), 400, []string{"duration: is wrong", "unchanged"}},
 		"missing connection":  {&missingError{"orders"}, 400, []string{`"orders"`}},
-		"two writers":         {&conflictError{"orders"}, 409, []string{`"orders"`}},
+		"two writers":         {&conflictError{"orders", "others changed it"}, 409, []string{`"orders"`}},
 		"refused for good":    {api(403, "AccessDeniedException", "Untrusted signing certificate"), 400, []string{"AccessDeniedException: Untrusted signing certificate", "HTTP 403", "req-1", "trust anchor"}},
 		"session name":        {api(403, "AccessDeniedException", "Not authorized to set roleSessionName"), 400, []string{"send_session_name=false"}},
 		"trust policy":        {api(403, "AccessDeniedException", "Unable to assume role for arn:aws:iam::1:role/x"), 400, []string{"sts:SetSourceIdentity"}},

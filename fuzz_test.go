@@ -66,7 +66,7 @@ func FuzzConfigWrite(f *testing.F) {
 				}
 			}
 			resp, err := b.HandleRequest(t.Context(), req)
-			if err != nil {
+			if err != nil && (op != logical.UpdateOperation || len(storedKeys(t, storage)) > 0 || !strings.Contains(err.Error(), "may only update")) {
 				t.Fatalf("%s is a 500: %v", op, err)
 			}
 			if shown := shownSecret(resp, log, fields); shown != "" {

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/hashicorp/vault/sdk/framework"
-	"github.com/hashicorp/vault/sdk/helper/locksutil"
 	"github.com/hashicorp/vault/sdk/logical"
 	"github.com/s3conn/vault-plugin-s3conn/internal/connection"
 	"github.com/s3conn/vault-plugin-s3conn/internal/field"
@@ -81,13 +80,13 @@ func (b *backend) configPaths() []*framework.Path {
 				logical.ReadOperation: &framework.PathOperation{Callback: b.answer(b.readConnection),
 					Summary:   "Read a connection without its secrets.",
 					Responses: map[int][]framework.Response{http.StatusOK: {{Description: "The connection.", Fields: shown}}}},
-				logical.CreateOperation: &framework.PathOperation{Callback: b.answer(b.writeConnection),
+				logical.CreateOperation: &framework.PathOperation{Callback: b.answerWithin(writeWait, b.writeConnection),
 					Summary: "Create a connection.", Responses: stored,
 					ForwardPerformanceStandby: true, ForwardPerformanceSecondary: true},
-				logical.UpdateOperation: &framework.PathOperation{Callback: b.answer(b.writeConnection),
+				logical.UpdateOperation: &framework.PathOperation{Callback: b.answerWithin(writeWait, b.writeConnection),
 					Summary: "Change the given fields of a connection.", Responses: stored,
 					ForwardPerformanceStandby: true, ForwardPerformanceSecondary: true},
-				logical.PatchOperation: &framework.PathOperation{Callback: b.answer(b.writeConnection),
+				logical.PatchOperation: &framework.PathOperation{Callback: b.answerWithin(writeWait, b.writeConnection),
 					Summary: "Change the given fields of an existing connection.", Responses: stored,
 					ForwardPerformanceStandby: true, ForwardPerformanceSecondary: true},
 				logical.DeleteOperation: &framework.PathOperation{Callback: b.answer(b.deleteConnection),
@@ -99,7 +98,11 @@ func (b *backend) configPaths() []*framework.Path {
 }
 
 func (b *backend) connectionExists(ctx context.Context, req *logical.Request, data *framework.FieldData) (bool, error) {
-	entry, err := req.Storage.Get(ctx, configPrefix+data.Get("name").(string))
+	name := data.Get("name").(string)
+	if refuseName(name) != nil {
+		return false, nil // the handler refuses the name with an error that says why
+	}
+	entry, err := req.Storage.Get(ctx, configPrefix+name)
 	if err != nil {
 		return false, fmt.Errorf("looking for the connection in storage: %w", err)
 	}
@@ -145,6 +148,14 @@ func (b *backend) readConnection(ctx context.Context, req *logical.Request, data
 	return &logical.Response{Data: shown, Warnings: warnings}, nil
 }
 
+// writeWait bounds a write, which may test the connection first.
+func writeWait(req *logical.Request) time.Duration {
+	if verify, _ := req.Data[connection.VerifyField].(bool); verify {
+		return maxProbeWait
+	}
+	return maxRequestWait
+}
+
 // maxWriteAttempts is how often a write starts again because another write has come between its read and its store.
 const maxWriteAttempts = 5
 
@@ -155,8 +166,8 @@ func (b *backend) writeConnection(ctx context.Context, req *logical.Request, dat
 		if err != nil {
 			return nil, err
 		}
-		if before == nil && req.Operation == logical.PatchOperation {
-			return nil, &missingError{name}
+		if err := refuseConnectionOperation(req.Operation, before != nil, name); err != nil {
+			return nil, err
 		}
 		conn, warnings, err := b.prepareConnection(ctx, req, name, before, verifyUntil)
 		if err != nil {
@@ -172,7 +183,24 @@ func (b *backend) writeConnection(ctx context.Context, req *logical.Request, dat
 		}
 		return &logical.Response{Warnings: warnings}, nil
 	}
-	return nil, &conflictError{name}
+	return nil, &conflictError{name, "other writes changed it again and again meanwhile, and this one was not " +
+		"stored; read the connection and write it again"}
+}
+
+// refuseConnectionOperation keeps a write to what Vault has authorised it for: create and update are different
+// capabilities, and the connection may have come or gone since Vault looked.
+func refuseConnectionOperation(operation logical.Operation, exists bool, name string) error {
+	switch {
+	case operation == logical.CreateOperation && exists:
+		return &conflictError{name, "it was created by another request meanwhile, and this one may only create; it is " +
+			"unchanged; write again to change it"}
+	case operation == logical.UpdateOperation && !exists:
+		return &conflictError{name, "it was deleted meanwhile, and this request may only update; nothing was stored; " +
+			"write again to create it"}
+	case operation == logical.PatchOperation && !exists:
+		return &missingError{name}
+	}
+	return nil
 }
 
 // prepareConnection returns the connection that is to be stored: merged, validated and, where asked to, tested. It holds no
@@ -206,9 +234,11 @@ func (b *backend) prepareConnection(ctx context.Context, req *logical.Request, n
 
 // replaceConnection stores the connection if the stored one is still that from which it was made.
 func (b *backend) replaceConnection(ctx context.Context, storage logical.Storage, name string, before, conn *connection.Connection) (bool, error) {
-	lock := locksutil.LockForKey(b.locks, name)
-	lock.Lock()
-	defer lock.Unlock()
+	unlock, err := b.locks.lock(ctx, name)
+	if err != nil {
+		return false, err
+	}
+	defer unlock()
 	now, err := loadConnection(ctx, storage, name)
 	if err != nil {
 		return false, err
@@ -235,9 +265,14 @@ func (b *backend) forget(ctx context.Context, storage logical.Storage, name stri
 
 func (b *backend) deleteConnection(ctx context.Context, req *logical.Request, data *framework.FieldData) (*logical.Response, error) {
 	name := data.Get("name").(string)
-	lock := locksutil.LockForKey(b.locks, name)
-	lock.Lock()
-	defer lock.Unlock()
+	if err := refuseName(name); err != nil {
+		return nil, err
+	}
+	unlock, err := b.locks.lock(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
 	// First, so that a crash in between leaves a connection without its session, and not a session without its connection.
 	b.forget(ctx, req.Storage, name)
 	defer b.sessions.Drop(name) // also after an error: the storage may have deleted it all the same

@@ -6,7 +6,6 @@ import (
 	"net/http"
 
 	"github.com/hashicorp/vault/sdk/framework"
-	"github.com/hashicorp/vault/sdk/helper/locksutil"
 	"github.com/hashicorp/vault/sdk/logical"
 
 	"github.com/s3conn/vault-plugin-s3conn/internal/connection"
@@ -281,9 +280,11 @@ type scopeWrite struct {
 
 // replaceScope stores the scope if its connection and what is stored of it are still what it was made from.
 func (b *backend) replaceScope(ctx context.Context, storage logical.Storage, w scopeWrite) (stored bool, err error) {
-	lock := locksutil.LockForKey(b.locks, w.name)
-	lock.Lock()
-	defer lock.Unlock()
+	unlock, err := b.locks.lock(ctx, w.name)
+	if err != nil {
+		return false, err
+	}
+	defer unlock()
 	conn, err := loadConnection(ctx, storage, w.name)
 	if err != nil || conn == nil || conn.Revision != w.conn.Revision {
 		return false, err
@@ -305,9 +306,11 @@ func (b *backend) deleteScope(ctx context.Context, req *logical.Request, data *f
 	if err := refuseScopeNames(name, scopeName); err != nil {
 		return nil, err
 	}
-	lock := locksutil.LockForKey(b.locks, name)
-	lock.Lock()
-	defer lock.Unlock()
+	unlock, err := b.locks.lock(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
 	defer b.forgetScope(ctx, req.Storage, name,
 		scopeName) // also after an error: the storage may have deleted it all the same
 	if err := req.Storage.Delete(ctx, scopeKey(name, scopeName)); err != nil {

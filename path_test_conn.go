@@ -40,8 +40,8 @@ func (b *backend) testPaths() []*framework.Path {
 			HelpSynopsis:    testUnsavedSynopsis,
 			HelpDescription: testUnsavedDescription,
 			Operations: map[logical.Operation]framework.OperationHandler{
-				logical.UpdateOperation: &framework.PathOperation{Callback: b.answer(b.testSettings),
-					Summary: testUnsavedSynopsis, Responses: responses},
+				logical.UpdateOperation: &framework.PathOperation{Callback: b.answerWithin(testWait, b.testSettings),
+					Summary: testUnsavedSynopsis, Responses: responses, ForwardPerformanceStandby: true},
 			},
 		}),
 		{
@@ -51,8 +51,8 @@ func (b *backend) testPaths() []*framework.Path {
 			HelpDescription: testSavedDescription,
 			Fields:          b.nameOnly,
 			Operations: map[logical.Operation]framework.OperationHandler{
-				logical.UpdateOperation: &framework.PathOperation{Callback: b.answer(b.testConnection),
-					Summary: testSavedSynopsis, Responses: responses},
+				logical.UpdateOperation: &framework.PathOperation{Callback: b.answerWithin(testWait, b.testConnection),
+					Summary: testSavedSynopsis, Responses: responses, ForwardPerformanceStandby: true},
 			},
 		},
 	}

@@ -8,7 +8,6 @@ import (
 	"testing"
 	"testing/synctest"
 
-	"github.com/hashicorp/vault/sdk/helper/locksutil"
 	"github.com/hashicorp/vault/sdk/logical"
 	"github.com/s3conn/vault-plugin-s3conn/internal/connection"
 	"github.com/s3conn/vault-plugin-s3conn/internal/session"
@@ -125,9 +124,10 @@ func TestSession_IsStoredUnderTheNamesLock(t *testing.T) {
 				return
 			}
 			stored++
-			if lock := locksutil.LockForKey(m.locks, "orders-0"); lock.TryLock() {
-				lock.Unlock()
+			select {
+			case m.locks.of("orders-0") <- struct{}{}:
 				t.Error("a write or delete could come between")
+			default:
 			}
 		}
 		m.readCreds(t.Context(), "orders-0")

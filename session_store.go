@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-hclog"
-	"github.com/hashicorp/vault/sdk/helper/locksutil"
 	"github.com/hashicorp/vault/sdk/logical"
 
 	"github.com/s3conn/vault-plugin-s3conn/internal/secret"
@@ -43,7 +42,7 @@ func sessionKey(key session.Key) string {
 
 // sessionStore is the pool's Store.
 type sessionStore struct {
-	locks []*locksutil.LockEntry
+	locks *nameLocks
 	log   func() hclog.Logger
 }
 
@@ -80,12 +79,13 @@ func (st *sessionStore) Load(ctx context.Context, storage logical.Storage, key s
 
 // Save implements session.Store. On a node that cannot store, the session serves all the same.
 func (st *sessionStore) Save(ctx context.Context, storage logical.Storage, key session.Key, subject *inUse, s session.Session, current func() bool) {
-	lock := locksutil.LockForKey(st.locks, key.Name)
-	if !lockWithin(ctx, lock, session.StorageWait) {
-		st.log().Warn("storing the session: a write of this or another connection takes long; it serves from memory until the plugin restarts", "connection", key.Name, "scope", key.Scope)
+	unlock, err := st.locks.lockForSession(ctx, key.Name)
+	if err != nil {
+		st.log().Warn("storing the session: a write of this or another connection takes long; it serves from memory "+
+			"until the plugin restarts", "connection", key.Name, "scope", key.Scope)
 		return
 	}
-	defer lock.Unlock()
+	defer unlock()
 	ctx, cancel := context.WithTimeout(ctx, session.StorageWait)
 	defer cancel()
 	if !current() {
@@ -111,31 +111,15 @@ func (st *sessionStore) Save(ctx context.Context, storage logical.Storage, key s
 
 // Discard implements session.Store.
 func (st *sessionStore) Discard(ctx context.Context, storage logical.Storage, key session.Key) {
-	lock := locksutil.LockForKey(st.locks, key.Name)
-	if !lockWithin(ctx, lock, session.StorageWait) {
+	unlock, err := st.locks.lockForSession(ctx, key.Name)
+	if err != nil {
 		return // the session is of no revision that is stored, so nobody uses it
 	}
-	defer lock.Unlock()
+	defer unlock()
 	if revision, err := (connectionLoader{}).Revision(ctx, storage, key); err != nil || revision != "" {
 		return
 	}
 	if err := storage.Delete(ctx, sessionKey(key)); err != nil {
 		st.log().Warn("deleting the stored session of a connection that is gone", "connection", key.Name, "scope", key.Scope, "error", err)
 	}
-}
-
-// lockWithin is for a lock whose holder may be waiting for storage that does not answer.
-func lockWithin(ctx context.Context, lock *locksutil.LockEntry, wait time.Duration) bool {
-	ctx, cancel := context.WithTimeout(ctx, wait)
-	defer cancel()
-	again := time.NewTicker(10 * time.Millisecond)
-	defer again.Stop()
-	for !lock.TryLock() {
-		select {
-		case <-again.C:
-		case <-ctx.Done():
-			return false
-		}
-	}
-	return true
 }

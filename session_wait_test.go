@@ -9,7 +9,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/hashicorp/vault/sdk/helper/locksutil"
 	"github.com/hashicorp/vault/sdk/logical"
 	"github.com/s3conn/vault-plugin-s3conn/internal/budget"
 	"github.com/s3conn/vault-plugin-s3conn/internal/connection"
@@ -118,12 +117,12 @@ func TestSession_ReaderWaitsTwelveSecondsHoweverOftenTheSettingsChange(t *testin
 func TestSession_LockThatIsHeldCostsAReaderTwoSeconds(t *testing.T) {
 	sessionTest(t, func(t *testing.T, m *mount, aws *service) {
 		m.writeConnections(1)
-		lock := locksutil.LockForKey(m.locks, "orders-0")
-		lock.Lock()
+		lock := m.locks.of("orders-0")
+		lock <- struct{}{}
 		if g := m.readCreds(t.Context(), "orders-0"); g.accessKey != "ASIA1" || g.took != 2*time.Second {
 			t.Errorf("a reader got %+v, want a session after 2s", g)
 		}
-		lock.Unlock()
+		<-lock
 		if entry, err := m.storage.Get(t.Context(), sessionPrefix+"orders-0"); entry != nil || err != nil {
 			t.Errorf("stored without the lock: %v, %v", entry, err)
 		}
@@ -136,9 +135,9 @@ func TestSession_LockThatIsHeldCostsAReaderTwoSeconds(t *testing.T) {
 func TestSession_LockThatComesInTimeIsWaitedFor(t *testing.T) {
 	sessionTest(t, func(t *testing.T, m *mount, _ *service) {
 		m.writeConnections(1)
-		lock := locksutil.LockForKey(m.locks, "orders-0")
-		lock.Lock()
-		time.AfterFunc(session.StorageWait-100*time.Millisecond, lock.Unlock)
+		lock := m.locks.of("orders-0")
+		lock <- struct{}{}
+		time.AfterFunc(session.StorageWait-100*time.Millisecond, func() { <-lock })
 		m.readCreds(t.Context(), "orders-0")
 		if entry, err := m.storage.Get(t.Context(), sessionPrefix+"orders-0"); entry == nil || err != nil {
 			t.Errorf("not stored: %v", err)

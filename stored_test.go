@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-hclog"
-	"github.com/hashicorp/vault/sdk/helper/locksutil"
 	"github.com/hashicorp/vault/sdk/logical"
 	"github.com/s3conn/vault-plugin-s3conn/internal/connection"
 	"github.com/s3conn/vault-plugin-s3conn/internal/secret"
@@ -106,7 +105,7 @@ func fullSession() session.Session {
 func sessionsOf(t *testing.T) (*sessionStore, *inUse) {
 	t.Helper()
 	c := connection.Connection{Revision: "REVISION"}
-	return &sessionStore{locks: locksutil.CreateLocks(), log: hclog.NewNullLogger}, &inUse{conn: &c}
+	return &sessionStore{locks: newNameLocks(), log: hclog.NewNullLogger}, &inUse{conn: &c}
 }
 
 func TestStoredSession_Version1IsWrittenAsEver(t *testing.T) {
