@@ -4,6 +4,7 @@ package s3conn
 
 import (
 	"context"
+	"crypto/rand"
 	"net/http"
 	"runtime/debug"
 	"strings"
@@ -38,10 +39,11 @@ X.509 certificate and its private key, which never leave Vault, obtain short-liv
 // backend is one mount. One process serves many, so nothing here lives in package variables.
 type backend struct {
 	*framework.Backend
-	now    func() time.Time
-	clock  session.Clock
-	obtain obtainSession
-	assume assumeRole
+	now     func() time.Time
+	clock   session.Clock
+	process string // names this backend: the uptime of its clock means nothing in another
+	obtain  obtainSession
+	assume  assumeRole
 	// readOnly says whether this node is a standby that answers reads: it must not obtain or store anything.
 	readOnly func() bool
 	entities *entities
@@ -77,7 +79,8 @@ func newFactory(now func() time.Time, turns *budget.Group) logical.Factory {
 }
 
 func newBackend(now func() time.Time, obtain obtainSession, assume assumeRole) *backend {
-	b := &backend{now: now, clock: session.NewClock(now), obtain: obtain, assume: assume, locks: newNameLocks()}
+	b := &backend{now: now, clock: session.NewClock(now), process: rand.Text(),
+		obtain: obtain, assume: assume, locks: newNameLocks()}
 	b.rows = map[*framework.Path][]field.Row{}
 	b.nameOnly = map[string]*framework.FieldSchema{"name": connectionNameSchema()}
 	b.scopeNames = map[string]*framework.FieldSchema{"name": connectionNameSchema(), "scope": scopeNameSchema()}

@@ -151,7 +151,7 @@ func BenchmarkResponse(b *testing.B) {
 	m := newBenchMount(b)
 	conn := connection.New()
 	s, _ := m.createSession(b.Context(), &conn, budget.First)
-	now := m.clock()
+	now, used := m.clock(), &inUse{conn: &conn}
 	b.Run("creds", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
@@ -161,7 +161,7 @@ func BenchmarkResponse(b *testing.B) {
 	b.Run("lease", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
-			m.lease(&logical.Response{}, session.Key{Name: "orders"}, &s, now)
+			m.lease(&logical.Response{}, session.Key{Name: "orders"}, used, &s, now)
 		}
 	})
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"strconv"
 	"time"
 
 	"github.com/hashicorp/vault/sdk/framework"
@@ -24,13 +25,19 @@ const (
 	leaseScope      = "scope"
 	leaseVariant    = "variant" // of a scope with templates
 
-	// shortestRenewal is the rest of a life that counts as nothing: Vault reckons in whole seconds from the lease's
-	// issue and would refuse it in words that do not say why.
+	// leaseIssued is when the session was requested, in the form of leaseExpiration. leaseUptime is the uptime in
+	// nanoseconds at which it ends, in the process that leaseProcess names. Leases of v0.1.0 have none of them.
+	leaseIssued  = "issued"
+	leaseProcess = "process"
+	leaseUptime  = "uptime_at_end"
+
+	// shortestRenewal is the rest of a life that counts as nothing: Vault reckons in whole seconds from the lease's issue
+	// and would refuse it in words that do not say why.
 	shortestRenewal = 2 * time.Second
 
-	revocationWarning = "Revoking this lease does not end the session: AWS has no way to take back one session, and " +
-		"these credentials work until their expiration. To cut them off, deny the role's older sessions in IAM or " +
-		"disable the profile."
+	revocationWarning = "Reads of this connection come with a lease. Revoking it does not end the session: AWS has no " +
+		"way to take back one session, and its credentials work until their expiration. To cut them off, deny the " +
+		"role's older sessions in IAM or disable the profile. With generate_lease=false reads come without a lease."
 )
 
 // sessionSecret makes leases independent of the configuration: what renewing and revoking need is in the lease.
@@ -44,18 +51,26 @@ func (b *backend) sessionSecret() *framework.Secret {
 }
 
 // lease ties the response to its session's lifetime.
-func (b *backend) lease(resp *logical.Response, key session.Key, s *session.Session, now session.Instant) {
+func (b *backend) lease(resp *logical.Response, key session.Key, used *inUse, s *session.Session, now session.Instant) {
 	ttl := leaseTTL(s.Remaining(now))
-	record := map[string]any{
+	internal := used.lease.Of(s, func() map[string]any { return b.leaseData(key, s) })
+	resp.Secret = b.Secret(secretTypeSession).Response(nil, internal).Secret
+	resp.Secret.TTL, resp.Secret.MaxTTL = ttl, ttl
+}
+
+// leaseData is what a lease holds of its session.
+func (b *backend) leaseData(key session.Key, s *session.Session) map[string]any {
+	data := map[string]any{
 		leaseExpiration: s.Expiration.UTC().Format(time.RFC3339Nano),
+		leaseIssued:     s.Issued.UTC().Format(time.RFC3339Nano),
 		leaseConnection: key.Name,
+		leaseProcess:    b.process,
+		leaseUptime:     strconv.FormatInt(int64(s.UptimeAtEnd()), 10),
 	}
 	if key.Scope != "" {
-		record[leaseScope], record[leaseVariant] = key.Scope, key.Variant
+		data[leaseScope], data[leaseVariant] = key.Scope, key.Variant
 	}
-	resp.Secret = b.Secret(secretTypeSession).Response(nil, record).Secret
-	resp.Secret.TTL, resp.Secret.MaxTTL = ttl, ttl
-	resp.AddWarning(revocationWarning)
+	return data
 }
 
 // leaseTTL ends a lease MinRemaining before its session. It is never zero, which Vault would take for the mount's
@@ -64,16 +79,29 @@ func leaseTTL(remaining time.Duration) time.Duration {
 	return max(seconds(remaining)-session.MinRemaining, time.Second)
 }
 
-func (b *backend) renewLease(_ context.Context, req *logical.Request, _ *framework.FieldData) (*logical.Response,
-	error) {
+// leftOf returns what is left of a lease's session: until its expiration by the wall clock, but no more than by the uptime,
+// or after a restart than its whole lifetime. A clock that was set back does not prolong the lease.
+func (b *backend) leftOf(internal map[string]any, expiration time.Time) time.Duration {
+	now := b.clock()
+	left := expiration.Sub(now.Wall)
+	text := func(name string) string { value, _ := internal[name].(string); return value }
+	if issued, err := time.Parse(time.RFC3339Nano, text(leaseIssued)); err == nil {
+		left = min(left, expiration.Sub(issued))
+	}
+	if end, err := strconv.ParseInt(text(leaseUptime), 10, 64); err == nil && text(leaseProcess) == b.process {
+		left = min(left, time.Duration(end)-now.Uptime)
+	}
+	return left
+}
+
+func (b *backend) renewLease(_ context.Context, req *logical.Request, _ *framework.FieldData) (*logical.Response, error) {
 	const readAgain = "an AWS session cannot be extended; read the credentials again"
 	text, _ := req.Secret.InternalData[leaseExpiration].(string)
 	expiration, err := time.Parse(time.RFC3339Nano, text)
 	if err != nil {
 		return nil, notRenewed("it does not say when its session ends; " + readAgain)
 	}
-	now := b.now()
-	left := expiration.Sub(now).Truncate(time.Second) - session.MinRemaining
+	left := seconds(b.leftOf(req.Secret.InternalData, expiration)) - session.MinRemaining
 	if left < shortestRenewal {
 		return nil, notRenewed(fmt.Sprintf("nothing is left, because its session ends at %s, and a lease ends %s "+
 			"before; %s",
@@ -85,7 +113,7 @@ func (b *backend) renewLease(_ context.Context, req *logical.Request, _ *framewo
 	}
 	req.Secret.TTL = left
 	// Vault counts MaxTTL from the lease's issue, not from now, and takes zero for no limit.
-	req.Secret.MaxTTL = max(expiration.Add(-session.MinRemaining).Sub(req.Secret.IssueTime).Truncate(time.Second), left)
+	req.Secret.MaxTTL = max(seconds(expiration.Add(-session.MinRemaining).Sub(req.Secret.IssueTime)), left)
 	return &logical.Response{Secret: req.Secret}, nil
 }
 

@@ -3,6 +3,7 @@ package s3conn
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/hashicorp/vault/sdk/framework"
 	"github.com/hashicorp/vault/sdk/logical"
+	"github.com/s3conn/vault-plugin-s3conn/internal/session"
 )
 
 // heldLease is a lease as Vault keeps it: it has crossed JSON, and Vault alone knows when it was issued.
@@ -82,9 +84,8 @@ func TestLease_EndsAMinuteBeforeItsSession(t *testing.T) {
 			if resp.Secret == nil || resp.Secret.TTL != want || resp.Secret.MaxTTL != want || !resp.Secret.Renewable {
 				t.Fatalf("after %s the lease is %+v, want a renewable one of %s", passed, resp.Secret, want)
 			}
-			if warnings := strings.Join(resp.Warnings, ""); !strings.Contains(warnings,
-				"Revoking this lease does not end the session") {
-				t.Errorf("the warnings do not say what revoking cannot do: %q", warnings)
+			if len(resp.Warnings) != 0 {
+				t.Errorf("a read warns: %q", resp.Warnings)
 			}
 		}
 	})
@@ -240,6 +241,116 @@ func TestLease_RenewingInTheLastThirdHasTheNextSessionFetched(t *testing.T) {
 		pass(14 * time.Minute)
 		if g := m.readCreds(t.Context(), "orders-0"); g.err != nil || g.accessKey != "ASIA3" {
 			t.Errorf("after the lease's end the client got %+v, want the session that its renewal had fetched", g)
+		}
+	})
+}
+
+// Whoever turns leases on is warned once, and readers are not.
+func TestLease_WriteThatTurnsLeasesOnWarnsOfRevocation(t *testing.T) {
+	sessionTest(t, func(t *testing.T, m *mount, _ *service) {
+		warns := func(data map[string]any) bool {
+			t.Helper()
+			resp := m.write("orders-0", data)
+			return resp != nil && strings.Contains(strings.Join(resp.Warnings, ""), "Revoking it does not end the session")
+		}
+		for _, row := range []struct {
+			what string
+			data map[string]any
+			want bool
+		}{
+			{"the default", rolesAnywhereFields(t), true},
+			{"another field", with("duration", 1200), false},
+			{"off", with("generate_lease", false), false},
+			{"another field without leases", with("duration", 1300), false},
+			{"on", with("generate_lease", true), true},
+		} {
+			if got := warns(row.data); got != row.want {
+				t.Errorf("%s: warned %v, want %v", row.what, got, row.want)
+			}
+		}
+		if resp := m.write("reports", accessKeyFields()); resp != nil && len(resp.Warnings) > 0 {
+			t.Errorf("access keys, which have no leases, warn: %q", resp.Warnings)
+		}
+	})
+}
+
+// setClock sets the host's clock by a jump; the uptime goes on.
+func (m *mount) setClock(jump time.Duration) {
+	now := m.now
+	m.now = func() time.Time { return now().Add(jump) }
+	clock := m.backend.clock
+	m.backend.clock = func() session.Instant {
+		at := clock()
+		at.Wall = at.Wall.Add(jump)
+		return at
+	}
+}
+
+func TestLease_OutlivesItsSessionByNoClock(t *testing.T) {
+	for _, jump := range []time.Duration{0, -5 * time.Minute, 5 * time.Minute, -6 * time.Hour, 6 * time.Hour} {
+		for _, when := range []string{"before the read", "after the read"} {
+			t.Run(fmt.Sprintf("clock set by %s %s", jump, when), func(t *testing.T) {
+				sessionTest(t, func(t *testing.T, m *mount, aws *service) {
+					m.writeConnections(1)
+					m.readCreds(t.Context(), "orders-0")
+					requested := time.Now()
+					end := requested.Add(time.Hour)
+					pass(10 * time.Minute)
+					aws.set(func(s *service) { s.err = errors.New("down") })
+					if when == "before the read" {
+						m.setClock(jump)
+					}
+					resp, err := m.do(t.Context(), logical.ReadOperation, "creds/orders-0", nil)
+					if err != nil {
+						if jump > time.Hour {
+							return // by this clock the session has ended
+						}
+						t.Fatal(err)
+					}
+					if over := time.Now().Add(resp.Secret.TTL).Sub(end); over > -time.Minute {
+						t.Errorf("the lease of %s ends %s after the session", resp.Secret.TTL, over)
+					}
+					if left := time.Duration(resp.Data["ttl"].(int64)) * time.Second; time.Now().Add(left).After(end) {
+						t.Errorf("the response has a ttl of %s, %s after the request", left, time.Since(requested))
+					}
+					lease := &heldLease{m: m, secret: *resp.Secret, issued: bubbleNow()}
+					if when == "after the read" {
+						m.setClock(jump)
+					}
+					for range 70 {
+						pass(time.Minute)
+						resp, err := lease.request(logical.RenewOperation, 0)
+						if err != nil {
+							continue
+						}
+						if over := time.Now().Add(resp.Secret.TTL).Sub(end); over > -time.Minute {
+							t.Fatalf("%s after the request the lease is renewed until %s after its session", time.Since(requested), over)
+						}
+					}
+					if _, err := lease.request(logical.RenewOperation, 0); err == nil {
+						t.Error("the lease is renewed after its session")
+					}
+				})
+			})
+		}
+	}
+}
+
+// Another process knows nothing of the uptime; a lease is then never renewed for more than its session's lifetime.
+func TestLeaseRenew_AfterARestartGivesTheLifetimeAtMost(t *testing.T) {
+	sessionTest(t, func(t *testing.T, m *mount, _ *service) {
+		m.writeConnections(1)
+		lease := m.hold("orders-0")
+		m.Cleanup(t.Context())
+		m.start()
+		pass(10 * time.Minute)
+		if got := lease.renew(0); got != 49*time.Minute {
+			t.Errorf("after a restart renewing gives %s, want what is left, 49m", got)
+		}
+		m.setClock(-6 * time.Hour)
+		resp, err := lease.request(logical.RenewOperation, 0)
+		if err != nil || resp.Secret.TTL != 59*time.Minute {
+			t.Errorf("with the clock set back by 6h renewing gives %+v, %v; want the session's lifetime, 59m", resp, err)
 		}
 	})
 }

@@ -173,6 +173,9 @@ func (b *backend) writeConnection(ctx context.Context, req *logical.Request, dat
 		if err != nil {
 			return nil, err
 		}
+		if turnsLeasesOn(before, &conn) {
+			warnings = append(warnings, revocationWarning)
+		}
 		if stored, err := b.replaceConnection(ctx, req.Storage, name, before, &conn); err != nil {
 			return nil, err
 		} else if !stored {
@@ -185,6 +188,12 @@ func (b *backend) writeConnection(ctx context.Context, req *logical.Request, dat
 	}
 	return nil, &conflictError{name, "other writes changed it again and again meanwhile, and this one was not " +
 		"stored; read the connection and write it again"}
+}
+
+// turnsLeasesOn says whether reads come with a lease from this write on.
+func turnsLeasesOn(before, after *connection.Connection) bool {
+	leased := func(c *connection.Connection) bool { return c != nil && c.UsesRolesAnywhere() && c.GenerateLease }
+	return leased(after) && !leased(before)
 }
 
 // refuseConnectionOperation keeps a write to what Vault has authorised it for: create and update are different

@@ -102,7 +102,7 @@ func (b *backend) readCredentials(ctx context.Context, r reader) (*logical.Respo
 	resp.Data["ttl"] = ttl(&creds, now)
 	resp.Warnings = used.certificateEnd.Warnings(now.Wall)
 	if used.generatesLease() {
-		b.lease(resp, key, &creds, now)
+		b.lease(resp, key, used, &creds, now)
 	}
 	return resp, nil
 }

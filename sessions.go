@@ -26,6 +26,7 @@ type inUse struct {
 
 	response session.Memo[map[string]any] // of creds/NAME, but for its ttl; not to be changed
 	sdk      session.Memo[[]byte]         // the body of sdk/NAME
+	lease    session.Memo[map[string]any] // what a lease of the session holds; not to be changed
 }
 
 // Revision implements session.Subject.
@@ -66,7 +67,7 @@ type obtainSession func(ctx context.Context, conn *connection.Connection, lane b
 
 func (b *backend) newSessionPool() *sessionPool {
 	return session.New(session.Config[*inUse, logical.Storage]{
-		Clock:    b.clock,
+		Clock:    func() session.Instant { return b.clock() },
 		Loader:   connectionLoader{},
 		Store:    &sessionStore{locks: b.locks, log: b.Logger},
 		Source:   sessionSource{b},

@@ -50,6 +50,9 @@ func (s *Session) Remaining(now Instant) time.Duration {
 	return min(s.Expiration.Sub(now.Wall), s.lifetime()-(now.Uptime-s.issuedAt))
 }
 
+// UptimeAtEnd is the uptime at which the session ends by the monotonic clock. It means something in this process alone.
+func (s *Session) UptimeAtEnd() time.Duration { return s.issuedAt + s.lifetime() }
+
 func (s *Session) lifetime() time.Duration { return s.Expiration.Sub(s.Issued) }
 
 // none says whether there is no session.
