@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"runtime/debug"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/hashicorp/vault/sdk/framework"
@@ -39,16 +38,15 @@ X.509 certificate and its private key, which never leave Vault, obtain short-liv
 // backend is one mount. One process serves many, so nothing here lives in package variables.
 type backend struct {
 	*framework.Backend
-	now     func() time.Time
-	clock   session.Clock
-	process string // names this backend: the uptime of its clock means nothing in another
-	obtain  obtainSession
-	assume  assumeRole
-	// readOnly says whether this node is a standby that answers reads: it must not obtain or store anything.
-	readOnly func() bool
+	now      func() time.Time
+	clock    session.Clock
+	process  string // names this backend: the uptime of its clock means nothing in another
+	obtain   obtainSession
+	assume   assumeRole
 	entities *entities
 	sessions *sessionPool
 	locks    *nameLocks
+	role     nodeRole
 
 	nameOnly   map[string]*framework.FieldSchema // the schema of paths that take a name and nothing else
 	scopeNames map[string]*framework.FieldSchema // and of those that take a scope's name too
@@ -84,10 +82,6 @@ func newBackend(now func() time.Time, obtain obtainSession, assume assumeRole) *
 	b.rows = map[*framework.Path][]field.Row{}
 	b.nameOnly = map[string]*framework.FieldSchema{"name": connectionNameSchema()}
 	b.scopeNames = map[string]*framework.FieldSchema{"name": connectionNameSchema(), "scope": scopeNameSchema()}
-	// The server sets a node's role before it makes the backend, and makes another at promotion and step-down.
-	b.readOnly = sync.OnceValue(func() bool {
-		return b.System().ReplicationState().HasState(consts.ReplicationPerformanceStandby)
-	})
 	b.entities = newEntities(now, func(id string) (*logical.Entity, error) { return b.System().EntityInfo(id) })
 	b.Backend = &framework.Backend{
 		Help:           strings.TrimSpace(backendHelp),
@@ -107,6 +101,7 @@ func newBackend(now func() time.Time, obtain obtainSession, assume assumeRole) *
 		Invalidate: b.invalidate,
 		Clean:      func(context.Context) { b.sessions.Close() },
 	}
+	b.role.ask = func() consts.ReplicationState { return b.System().ReplicationState() }
 	b.sessions = b.newSessionPool()
 	return b
 }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-hclog"
+	"github.com/hashicorp/vault/sdk/helper/consts"
 	"github.com/hashicorp/vault/sdk/helper/testhelpers/schema"
 	"github.com/hashicorp/vault/sdk/logical"
 	"github.com/s3conn/vault-plugin-s3conn/internal/budget"
@@ -47,6 +48,7 @@ type mount struct {
 	clock   *clock
 	source  obtainSession
 	assumer assumeRole
+	role    consts.ReplicationState
 	storage *brokenStorage
 	log     *lockedBuffer
 }
@@ -80,6 +82,7 @@ func (m *mount) start() {
 	}
 	m.backend = newBackend(now, m.source, m.assumer)
 	system := logical.TestSystemView()
+	system.ReplicationStateVal = m.role
 	err := m.Setup(m.t.Context(), &logical.BackendConfig{
 		Logger:      hclog.New(&hclog.LoggerOptions{Level: hclog.Trace, Output: m.log}),
 		System:      system,

@@ -91,7 +91,11 @@ func credentialsSchema() map[string]*framework.FieldSchema {
 func (b *backend) readCredentials(ctx context.Context, r reader) (*logical.Response, error) {
 	used, key, creds, err := b.credentialsFor(ctx, r, session.MinRemaining)
 	if err != nil {
-		return errorResponse(err)
+		return errorResponse(b.forwarded(err))
+	}
+	leased := used.generatesLease() && expires(&creds)
+	if leased && b.onStandby() {
+		return nil, logical.ErrReadOnly // the server makes leases on the active node alone
 	}
 	data := used.response.Of(&creds, func() map[string]any { return credentialsResponse(used.conn, &creds) })
 	resp := &logical.Response{Data: maps.Clone(data)}
@@ -101,7 +105,7 @@ func (b *backend) readCredentials(ctx context.Context, r reader) (*logical.Respo
 	now := b.clock()
 	resp.Data["ttl"] = ttl(&creds, now)
 	resp.Warnings = used.certificateEnd.Warnings(now.Wall)
-	if used.generatesLease() {
+	if leased {
 		b.lease(resp, key, used, &creds, now)
 	}
 	return resp, nil

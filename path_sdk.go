@@ -113,7 +113,7 @@ type sdkError struct {
 func (b *backend) readSDKCredentials(ctx context.Context, r reader) (*logical.Response, error) {
 	used, _, creds, err := b.credentialsFor(ctx, r, sdkWant)
 	if err != nil {
-		return b.sdkFailure(err)
+		return b.sdkFailure(b.forwarded(err))
 	}
 	if !expires(&creds) {
 		return rawAnswer(http.StatusOK, encoded(newSDKCredentials(used, &creds, b.now().Add(keyRecheck)))), nil

@@ -148,7 +148,7 @@ func (b *backend) entityOf(ctx context.Context, program *scope.Program, req *log
 	if !program.Templated() {
 		return nil, nil
 	}
-	if b.readOnly() {
+	if b.onStandby() {
 		return nil, logical.ErrReadOnly // sessions of templated scopes are in the memory of the active node
 	}
 	return b.entities.of(ctx, req.EntityID)

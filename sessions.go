@@ -72,6 +72,7 @@ func (b *backend) newSessionPool() *sessionPool {
 		Store:    &sessionStore{locks: b.locks, log: b.Logger},
 		Source:   sessionSource{b},
 		Observer: &sessionLog{b.Logger},
+		ReadOnly: b.onStandby,
 	})
 }
 

@@ -60,24 +60,25 @@ type held[T Subject] struct {
 	session Session // with a flight: the session that is there, which may have ended
 	flight  *flight
 	began   bool // this reader has begun the flight
+	enough  bool // the session has the wanted life: only what began the flight may wait for it
 }
 
 // decide returns a session to hand out, or the flight to wait for, or why there is neither. It begins a flight where
-// one is due.
+// one is due, and returns it also to a reader who need not wait for it.
 func (e *entry[T, S]) decide(storage S, want time.Duration, now Instant) (held[T], error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.dropped() {
 		return held[T]{}, errDropped
 	}
-	h := held[T]{subject: e.subject, session: e.session}
+	h := held[T]{subject: e.subject, session: e.session, enough: true}
 	if e.permanent {
 		return h, nil
 	}
 	remaining, lifetime := e.session.Remaining(now), e.session.lifetime()
 	live := !e.session.none() && remaining >= MinRemaining
-	enough := live && lastsFor(want, lifetime, remaining)
-	if enough && !refreshDue(lifetime, remaining) {
+	h.enough = live && lastsFor(want, lifetime, remaining)
+	if h.enough && !refreshDue(lifetime, remaining) {
 		return h, nil
 	}
 	if e.flight == nil {
@@ -90,7 +91,7 @@ func (e *entry[T, S]) decide(storage S, want time.Duration, now Instant) (held[T
 		e.begin(storage, live, now)
 		h.began = true
 	}
-	if !enough || h.began && e.pool.ReadOnly() {
+	if !h.enough || h.began {
 		h.flight = e.flight
 	}
 	return h, nil

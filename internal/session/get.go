@@ -116,6 +116,9 @@ func (e *entry[T, S]) await(
 ) (held[T], error) {
 	h, err := e.decide(storage, want, now)
 	for err == nil && h.flight != nil {
+		if h.enough && !e.pool.ReadOnly() {
+			return h, nil
+		}
 		wait := reader.left()
 		if h.session.Live(e.pool.Clock()) {
 			wait = min(wait, maxRefreshWait)
