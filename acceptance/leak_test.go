@@ -215,7 +215,9 @@ func (l *leakTest) proxies() {
 			// A user without a password may be a token; one with a password is a name, which a read of the connection shows.
 			for k, user := range []string{l.canaries.plant("a lone proxy user"), "proxy-user:" + l.canaries.plant("a proxy's password")} {
 				name := fmt.Sprintf("%s-proxy-%d%d%d", controlName, i, j, k)
-				fields := l.front.connection(l.t, 100+10*i+2*j+k, name, map[string]any{"proxy_url": scheme + "://" + user + "@" + address})
+				fields := l.front.connection(l.t, 100+10*i+2*j+k, name, map[string]any{
+					"proxy_url":   scheme + "://" + user + "@" + address, // loopback would be called directly
+					"s3_endpoint": "https://store.example", "rolesanywhere_endpoint": "https://aws.example"})
 				wg.Go(func() { l.refused(name, fields) })
 			}
 		}
