@@ -159,7 +159,7 @@ func TestAssumeRole_JudgesParametersAndTrust(t *testing.T) {
 			"externalId"},
 		"no external id": {user, func(in *awscall.AssumeRoleInput) { in.RoleARN += "-external" },
 			"AccessDenied", "sts:AssumeRole"},
-		"the external id": {user, func(in *awscall.AssumeRoleInput) { in.RoleARN += "-external"; in.ExternalID = "x:1" },
+		"external id": {user, func(in *awscall.AssumeRoleInput) { in.RoleARN += "-external"; in.ExternalID = "x:1" },
 			"", ""},
 		"tags not trusted": {user, func(in *awscall.AssumeRoleInput) { in.RoleARN += "-untagged"; in.Tags = many[:1] },
 			"AccessDenied", "sts:TagSession"},
@@ -184,7 +184,7 @@ func TestAssumeRole_JudgesParametersAndTrust(t *testing.T) {
 			"MalformedPolicyDocument", "Json"},
 		"no policy's characters": {user, func(in *awscall.AssumeRoleInput) { in.Policy = `{"Statement":"€"}` },
 			"ValidationError", "policy"},
-		"packed too large": {user, func(in *awscall.AssumeRoleInput) { in.Policy = policyOf(2048); in.Tags = many[:50] },
+		"packed too big": {user, func(in *awscall.AssumeRoleInput) { in.Policy = policyOf(2048); in.Tags = many[:50] },
 			"PackedPolicyTooLarge", "% of allotted"},
 	} {
 		t.Run(name, func(t *testing.T) {

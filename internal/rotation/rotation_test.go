@@ -23,7 +23,8 @@ func TestRotate_ReplacesTheKeyAndDeletesTheOldOneAfterTheGrace(t *testing.T) {
 		if took := time.Since(start); took != (acceptedInARow-1)*acceptEvery {
 			t.Errorf("it took %s", took)
 		}
-		want := "load check list save load save create save load accepted accepted accepted accepted accepted swap load save load"
+		want := "load check list save load save create save load accepted accepted accepted accepted accepted swap " +
+			"load save load"
 		if got := strings.Join(w.calls, " "); got != want {
 			t.Errorf("the steps are %s,\nwant %s", got, want)
 		}
@@ -280,7 +281,8 @@ func TestState_SecretsDoNotPrintAndComeBackFromStorage(t *testing.T) {
 		!got.Until.Equal(state.Until) {
 		t.Errorf("%+v, %v", got, err)
 	}
-	for _, damaged := range []string{"", "{}", "CANARY", `{"version":1,"phase":"CANARY"}`, `{"version":2}`, `{"version":1,"since":"CANARY"}`} {
+	for _, damaged := range []string{"", "{}", "CANARY", `{"version":1,"phase":"CANARY"}`, `{"version":2}`,
+		`{"version":1,"since":"CANARY"}`} {
 		if _, err := Decode([]byte(damaged)); !errors.Is(err, ErrUnreadable) ||
 			strings.Contains(err.Error(), "CANARY") {
 			t.Errorf("%s: %v", damaged, err)

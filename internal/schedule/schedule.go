@@ -12,8 +12,8 @@ import (
 const (
 	// DefaultLimit is how many jobs run at once.
 	DefaultLimit = 4
-	// maxSleep bounds how long the clock is trusted to run evenly: after a machine slept or its clock was set, jobs that
-	// became due are late by no more than this.
+	// maxSleep bounds how long the clock is trusted to run evenly: after a machine slept or its clock was set, jobs
+	// that became due are late by no more than this.
 	maxSleep = time.Minute
 )
 
@@ -35,7 +35,8 @@ type Config struct {
 // Scheduler runs each job no more than once at a time, those that have been due longest first. What waits costs one
 // entry of a heap and nothing else: neither a timer nor a goroutine of its own, and no work while others are due.
 //
-// Set, Remove, Due and Len may be called at any time, also before Start and by Run itself. It is safe for concurrent use.
+// Set, Remove, Due and Len may be called at any time, also before Start and by Run itself. It is safe for concurrent
+// use.
 type Scheduler struct {
 	config Config
 	wake   chan struct{} // holds one: the heap's head may have changed

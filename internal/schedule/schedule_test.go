@@ -124,11 +124,15 @@ func TestScheduler_SetAndRemoveDuringARun(t *testing.T) {
 		during func(s *Scheduler, now time.Time)
 		runs   int
 	}{
-		"nothing":           {func(*Scheduler, time.Time) {}, 2},
-		"set earlier":       {func(s *Scheduler, now time.Time) { s.Set(named("a"), now.Add(time.Minute)) }, 3},
-		"set later":         {func(s *Scheduler, now time.Time) { s.Set(named("a"), now.Add(9*time.Hour)) }, 2},
-		"removed":           {func(s *Scheduler, _ time.Time) { s.Remove(named("a")) }, 1},
-		"removed and set":   {func(s *Scheduler, now time.Time) { s.Remove(named("a")); s.Set(named("a"), now.Add(time.Minute)) }, 3},
+		"nothing":     {func(*Scheduler, time.Time) {}, 2},
+		"set earlier": {func(s *Scheduler, now time.Time) { s.Set(named("a"), now.Add(time.Minute)) }, 3},
+		"set later":   {func(s *Scheduler, now time.Time) { s.Set(named("a"), now.Add(9*time.Hour)) }, 2},
+		"removed":     {func(s *Scheduler, _ time.Time) { s.Remove(named("a")) }, 1},
+		"removed and set": {func(s *Scheduler, now time.Time) {
+			s.Remove(named("a"))
+			s.Set(named("a"),
+				now.Add(time.Minute))
+		}, 3},
 		"set to zero: gone": {func(s *Scheduler, _ time.Time) { s.Set(named("a"), time.Time{}) }, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -202,7 +206,8 @@ func TestScheduler_TickLooksAtTheHeadAlone(t *testing.T) {
 	for _, n := range []int{10, 10_000} {
 		asked := 0
 		now := time.Now()
-		s := New(Config{Now: func() time.Time { asked++; return now }, Run: func(context.Context, Key) time.Time { return time.Time{} }})
+		s := New(Config{Now: func() time.Time { asked++; return now },
+			Run: func(context.Context, Key) time.Time { return time.Time{} }})
 		for i := range n {
 			s.Set(named(fmt.Sprint(i)), now.Add(time.Hour))
 		}

@@ -39,7 +39,8 @@ type RolesAnywhere struct {
 // Obtain requests a session for the connection, in one CreateSession call with its retries. It blocks until the call's
 // turn has come in the lane, then for upstream.Timeout at the most. Its errors are [session.ErrPending] where no turn
 // came before ctx's deadline, and *upstream.Error.
-func (r *RolesAnywhere) Obtain(ctx context.Context, conn *connection.Connection, lane budget.Lane) (session.Session, error) {
+func (r *RolesAnywhere) Obtain(ctx context.Context, conn *connection.Connection, lane budget.Lane) (session.Session,
+	error) {
 	identity, err := conn.Identity()
 	if err != nil {
 		return session.Session{}, fmt.Errorf("reading the connection's certificate and key: %w", err)
@@ -96,8 +97,8 @@ func newSession(out *rolesanywhere.CreateSessionOutput, requested time.Time, dur
 	}, requested, duration, now)
 }
 
-// judge looks at a session by this host's clock. It ends when the service says so, and not later than the duration after
-// the request: the clocks may differ, and the session must not be handed out after its end by either of them.
+// judge looks at a session by this host's clock. It ends when the service says so, and not later than the duration
+// after the request: the clocks may differ, and the session must not be handed out after its end by either of them.
 func judge(operation string, s session.Session, requested time.Time, duration time.Duration, now time.Time) (
 	session.Session, error,
 ) {
