@@ -42,7 +42,7 @@ func mayImport() map[string][]string {
 		"identity":   {"connection", "enroll", "field", "network", "problem", "secret", libraryPath, mlDSA},
 		"renewal":    {"enroll", "identity", "schedule"},
 		"rotation":   {"schedule", "secret"},
-		"source": {"awscall", "budget", "connection", "network", "scope", "secret", "session", "upstream",
+		"source": {"awscall", "budget", "connection", "network", "rotation", "scope", "secret", "session", "upstream",
 			libraryPath, awsCore},
 	}
 }

@@ -32,6 +32,20 @@ func hints() []hint {
 		{"AssumeRole", "RegionDisabledException", "",
 			"activate STS for the region in the account's settings, or name another address in sts_endpoint"},
 		{"AssumeRole", "InvalidClientTokenId", "", "STS does not know the access key"},
+		{"", "AccessDenied", "iam:", "the user's policies have to allow iam:CreateAccessKey, iam:ListAccessKeys, " +
+			"iam:UpdateAccessKey and iam:DeleteAccessKey on the user itself"},
+		{
+			"CreateAccessKey",
+			"LimitExceeded",
+			"",
+			"AWS allows two access keys for a user; delete the one that nobody uses",
+		},
+		{"CreateAccessKey", "NoSuchEntity", "", "the IAM user of the access key is gone; write a key of another user"},
+		{"ListAccessKeys", "NoSuchEntity", "", "the IAM user of the access key is gone; write a key of another user"},
+		{"ListAccessKeys", "InvalidClientTokenId", "", "IAM does not know the access key; write one that works"},
+		{"ListAccessKeys", "NotImplemented", "", noIAM},
+		{"ListAccessKeys", "MethodNotAllowed", "", noIAM},
+		{"ListAccessKeys", "InvalidAction", "", noIAM},
 		{"", "", "MaxSessionDuration", "lower duration, or raise the role's maximum session duration"},
 		{"", "InvalidAccessKeyId", "", "the store does not know the access key"},
 		{"", "SignatureDoesNotMatch", "", "the secret key or s3_region is not the right one"},
@@ -41,6 +55,9 @@ func hints() []hint {
 		{"ListBuckets", "AccessDenied", "", "the credentials need s3:ListAllMyBuckets for the test"},
 	}
 }
+
+const noIAM = "iam_endpoint is not an IAM that manages access keys; AWS and Ceph's object gateway have one, " +
+	"MinIO and Garage have none"
 
 func hintFor(operation, code, message string) string {
 	if code == "" && message == "" {
