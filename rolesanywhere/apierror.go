@@ -12,7 +12,7 @@ import (
 	"github.com/aws/smithy-go"
 )
 
-// Bounds on what is taken over from an error answer, in bytes.
+// Bounds on what is taken over from an error response, in bytes.
 const (
 	maxCode    = 128
 	maxMessage = 1024
@@ -22,21 +22,21 @@ const (
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html
 const clockSkewLimit = 5 * time.Minute
 
-// Codes for answers that carry none, which happens when a load balancer or proxy answers. The first
+// Codes for responses that carry none, which happens when a load balancer or proxy responds. The first
 // is one of those that the SDK's retryers know as throttling.
 const (
 	codeThrottled = "TooManyRequestsException"
 	codeUnknown   = "UnknownError"
 )
 
-// APIError is a refusal by the service, or by something that answers in its place. It implements
+// APIError is a refusal by the service, or by something that responds in its place. It implements
 // smithy.APIError, and HTTPStatusCode for the SDK's retryers. Its texts are the service's own,
-// bounded, and free of control characters; an answer that is not JSON is never quoted.
+// bounded, and free of control characters; a response that is not JSON is never quoted.
 //
 // Codes: https://docs.aws.amazon.com/rolesanywhere/latest/APIReference/CommonErrors.html
 type APIError struct {
 	StatusCode int    // HTTP status
-	Code       string // "AccessDeniedException"; "UnknownError" if the answer names none
+	Code       string // "AccessDeniedException"; "UnknownError" if the response names none
 	Message    string // may be empty
 	RequestID  string // X-Amzn-RequestId; may be empty
 	// ClockSkew is the service's clock minus ours, set only when the service refused the request's
@@ -86,7 +86,7 @@ func (e *APIError) ErrorFault() smithy.ErrorFault {
 // HTTPStatusCode returns StatusCode.
 func (e *APIError) HTTPStatusCode() int { return e.StatusCode }
 
-// decodeError makes an APIError of any answer that is not 2xx. received is our clock's time.
+// decodeError makes an APIError of any response that is not 2xx. received is our clock's time.
 func decodeError(status int, header http.Header, body []byte, received time.Time) *APIError {
 	e := &APIError{StatusCode: status, RequestID: requestID(header)}
 	var fields map[string]json.RawMessage
@@ -114,9 +114,9 @@ func decodeError(status int, header http.Header, body []byte, received time.Time
 	}
 	switch {
 	case status >= 300 && status < 400:
-		e.Message = "the answer is a redirect, which is not followed"
+		e.Message = "the response is a redirect, which is not followed"
 	case !isJSON && len(body) > 0:
-		e.Message = "the answer is " + contentType(header) + ", not the service's JSON"
+		e.Message = "the response is " + contentType(header) + ", not the service's JSON"
 	}
 	e.ClockSkew = clockSkew(e, header, received)
 	return e

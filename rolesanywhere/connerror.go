@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// connectionError is a failure to get an answer at all. The SDK's retryers know it by ConnectionError.
+// connectionError is a failure to get a response at all. The SDK's retryers know it by ConnectionError.
 type connectionError struct {
 	doing string
 	err   error

@@ -15,7 +15,7 @@ import (
 	smithytime "github.com/aws/smithy-go/time"
 )
 
-// maxResponse bounds the service's answer, in bytes. A real one is about 2 KiB.
+// maxResponse bounds the service's response, in bytes. A real one is about 2 KiB.
 const maxResponse = 1 << 20
 
 // As the SDK's own module for the service would have them, in errors.
@@ -165,13 +165,13 @@ func (c *call) attempt(ctx context.Context, id *Identity, body []byte, hash stri
 	if response.Request != nil && response.Request.URL.String() != r.URL.String() {
 		return nil, fmt.Errorf("%w: the HTTP client followed a redirect, which it must not", ErrInvalidResponse)
 	}
-	answer, err := io.ReadAll(io.LimitReader(response.Body, maxResponse+1))
+	received, err := io.ReadAll(io.LimitReader(response.Body, maxResponse+1))
 	if err != nil {
 		return nil, &connectionError{doing: "reading response", err: err}
 	}
-	if len(answer) > maxResponse {
+	if len(received) > maxResponse {
 		return nil, fmt.Errorf("%w: the body is longer than %d bytes (status %d, request id %q)",
 			ErrInvalidResponse, maxResponse, response.StatusCode, requestID(response.Header))
 	}
-	return decodeResponse(response.StatusCode, response.Header, answer, c.Now())
+	return decodeResponse(response.StatusCode, response.Header, received, c.Now())
 }

@@ -8,7 +8,7 @@ import (
 
 const partitionAWS = "aws"
 
-// partitions is AWS's own list, each told by how its regions begin; the partition "aws" has the rest.
+// partitions is AWS's own list, each known by how its regions begin; the partition "aws" has the rest.
 // Source: partitions.json of aws-sdk-go-v2.
 func partitions() []struct{ prefix, name, suffix, dualStackSuffix string } {
 	return []struct{ prefix, name, suffix, dualStackSuffix string }{
@@ -38,7 +38,7 @@ func Partition(region string) string {
 // https://docs.aws.amazon.com/general/latest/gr/rolesanywhere.html
 type EndpointOptions struct {
 	FIPS      bool // FIPS 140 validated endpoints
-	DualStack bool // endpoints that answer on IPv4 and IPv6
+	DualStack bool // endpoints with IPv4 and IPv6 addresses
 }
 
 // Endpoint returns the service's address in a region, with no path:

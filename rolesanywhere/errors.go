@@ -31,5 +31,5 @@ var (
 	// ErrInvalidInput means that an argument or option was refused before anything was sent.
 	ErrInvalidInput = errors.New("invalid input")
 	// ErrInvalidResponse means that the service reported success but sent no usable credentials.
-	ErrInvalidResponse = errors.New("unusable answer from IAM Roles Anywhere")
+	ErrInvalidResponse = errors.New("unusable response from IAM Roles Anywhere")
 )

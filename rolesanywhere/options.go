@@ -39,8 +39,8 @@ type Options struct {
 	// obeys the environment's proxy variables.
 	//
 	// A redirect must be returned and not followed: the signature is for one host only. An *http.Client is copied and
-	// told so; for any other the request's body cannot be replayed, which keeps net/http from following the redirects
-	// that would repeat it, and a response from another address is an error.
+	// the copy set so; for any other the request's body cannot be replayed, which keeps net/http from following the
+	// redirects that would repeat it, and a response from another address is an error.
 	HTTPClient aws.HTTPClient
 	// Retryer says what is tried again and when. Default: the SDK's standard one, 3 attempts.
 	Retryer aws.Retryer

@@ -116,7 +116,7 @@ func isAcceptedCurve(oid asn1.ObjectIdentifier) bool {
 	return oid.Equal(oidP256) || oid.Equal(oidP384) || oid.Equal(oidP521)
 }
 
-// parsePKCS8 tells a kind of key that crypto/x509 cannot read (secp256k1, DSA) from a damaged one, so
+// parsePKCS8 distinguishes a kind of key that crypto/x509 cannot read (secp256k1, DSA) from a damaged one, so
 // that its owner makes a new key instead of looking for a copying mistake.
 func parsePKCS8(der []byte) (any, error) {
 	var info privateKeyInfo

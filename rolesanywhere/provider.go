@@ -30,8 +30,8 @@ const (
 )
 
 // CredentialsProvider is an aws.CredentialsProvider that requests a session every time it is asked. It is made for
-// aws.CredentialsCache, and tells it how to live through an outage: see [NewCredentialsProvider]. It is safe for
-// concurrent use.
+// aws.CredentialsCache, and implements its strategies for failed refreshes: see [NewCredentialsProvider]. It is safe
+// for concurrent use.
 type CredentialsProvider struct {
 	client   *Client
 	identity IdentityFunc

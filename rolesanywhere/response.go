@@ -48,7 +48,7 @@ func (o CreateSessionOutput) MarshalJSON() ([]byte, error) {
 // LogValue returns a redaction.
 func (o CreateSessionOutput) LogValue() slog.Value { return slog.StringValue(redactedOutput) }
 
-// responseBody is CreateSession's answer:
+// responseBody is CreateSession's response:
 // https://docs.aws.amazon.com/rolesanywhere/latest/userguide/authentication-create-session.html
 type responseBody struct {
 	CredentialSet []struct {
@@ -69,7 +69,7 @@ type responseBody struct {
 	SubjectARN string `json:"subjectArn"`
 }
 
-// decodeResponse turns an answer into a session or an error, and never into a session that lacks a
+// decodeResponse turns a response into a session or an error, and never into a session that lacks a
 // part: an empty credentialSet with status 201 has been seen, and empty credentials would make an SDK
 // report something unrelated much later. received is our clock's time.
 func decodeResponse(status int, header http.Header, body []byte, received time.Time) (*CreateSessionOutput, error) {
@@ -80,15 +80,15 @@ func decodeResponse(status int, header http.Header, body []byte, received time.T
 		return nil, fmt.Errorf("%w: %s (status %d, request id %q)",
 			ErrInvalidResponse, fault, status, requestID(header))
 	}
-	var answer responseBody
+	var parsed responseBody
 	// The decoder's error is dropped: it quotes the body, which may hold a secret.
-	if json.Unmarshal(body, &answer) != nil {
+	if json.Unmarshal(body, &parsed) != nil {
 		return invalid("the body is " + contentType(header) + " and cannot be read as the operation's JSON")
 	}
-	if len(answer.CredentialSet) == 0 {
+	if len(parsed.CredentialSet) == 0 {
 		return invalid("credentialSet is empty")
 	}
-	set := answer.CredentialSet[0]
+	set := parsed.CredentialSet[0]
 	c := set.Credentials
 	if c.AccessKeyID == "" || c.SecretAccessKey == "" || c.SessionToken == "" {
 		return invalid("accessKeyId, secretAccessKey or sessionToken is missing")
@@ -114,7 +114,7 @@ func decodeResponse(status int, header http.Header, body []byte, received time.T
 		},
 		AssumedRoleARN:   set.AssumedRoleUser.ARN,
 		AssumedRoleID:    set.AssumedRoleUser.AssumedRoleID,
-		SubjectARN:       answer.SubjectARN,
+		SubjectARN:       parsed.SubjectARN,
 		SourceIdentity:   set.SourceIdentity,
 		RequestID:        requestID(header),
 		PackedPolicySize: set.PackedPolicySize,

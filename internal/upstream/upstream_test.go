@@ -151,7 +151,7 @@ func TestDescribe_UnusableResponseKeepsItsWords(t *testing.T) {
 		kind Kind
 	}{
 		"CreateSession: the response is a web page": {fmt.Errorf("listing: %w", malformed{}), Permanent},
-		"CreateSession: unusable answer from IAM Roles Anywhere: no credentials": {
+		"CreateSession: unusable response from IAM Roles Anywhere: no credentials": {
 			fmt.Errorf("%w: no credentials", rolesanywhere.ErrInvalidResponse), Unavailable},
 	} {
 		err := Describe("CreateSession", test.err)

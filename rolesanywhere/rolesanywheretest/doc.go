@@ -1,7 +1,7 @@
 // Package rolesanywheretest is a stand-in for IAM Roles Anywhere's CreateSession, as net/http/httptest
 // is for HTTP. It verifies what the service verifies (the signature, the certificate, its chain to a
 // trust anchor, the parameters) with code of its own, written from the service's documentation, and
-// answers and refuses in the service's form. It counts, throttles, and fails on demand.
+// grants and refuses in the service's form. It counts, throttles, and fails on demand.
 //
 // An Authority makes the certificates; NewServer serves on loopback; a Service can be served by any
 // http.Server. The package uses the standard library, and filippo.io/mldsa for ML-DSA, and can test any client, in

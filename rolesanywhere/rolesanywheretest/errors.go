@@ -19,7 +19,7 @@ type Error struct {
 	Message string
 
 	// reason says which rule refused; it is recorded and never sent, because the service
-	// answers many different mistakes with the same few words.
+	// has the same few words for many different mistakes.
 	reason string
 }
 

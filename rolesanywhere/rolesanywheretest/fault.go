@@ -10,7 +10,7 @@ import (
 )
 
 // Fault is something to go wrong. One with a Status, Code, Body, HugeBody, Redirect, Hang or Drop
-// answers in the service's place and nothing is verified; with the others the request is judged as
+// responds in the service's place and nothing is verified; with the others the request is judged as
 // ever, and a session that is granted is delayed or spoilt.
 type Fault struct {
 	// Times is how many requests it befalls; 0 means every one until Clear.
@@ -24,7 +24,7 @@ type Fault struct {
 	// Status, Code and Message are an error in AWS's form. Status 0 means 400 with a Code, else 201.
 	Status        int
 	Code, Message string
-	// Header is added to the answer, for example Retry-After.
+	// Header is added to the response, for example Retry-After.
 	Header http.Header
 	// Body is sent as it is in the place of the JSON.
 	Body []byte
@@ -35,18 +35,18 @@ type Fault struct {
 	// Redirect is a Location to send the client to, with 307 unless Status says otherwise.
 	Redirect string
 
-	// Hang never answers; the wait ends with the request's context or with Close.
+	// Hang never responds; the wait ends with the request's context or with Close.
 	Hang bool
-	// Drop closes the connection without an answer.
+	// Drop closes the connection without a response.
 	Drop bool
 
-	// EmptyCredentialSet, NoExpiration and Expiration change the answer of a granted session.
+	// EmptyCredentialSet, NoExpiration and Expiration change the response to a granted session.
 	EmptyCredentialSet bool
 	NoExpiration       bool
 	Expiration         time.Time
 }
 
-// answers reports whether f stands in for the service's own answer.
+// answers reports whether f stands in for the service's own response.
 func (f Fault) answers() bool {
 	return f.Status != 0 || f.Code != "" || f.Body != nil || f.HugeBody > 0 || f.Redirect != "" || f.Hang || f.Drop
 }

@@ -27,7 +27,7 @@ type Recorded struct {
 	// Status, Code, Message and RequestID are what was sent.
 	Status                   int
 	Code, Message, RequestID string
-	// Reason says which rule refused the request, in more detail than the service tells a client.
+	// Reason says which rule refused the request, in more detail than the service gives a client.
 	Reason string
 }
 
@@ -109,7 +109,7 @@ func (s *Service) CallsFor(name string) int {
 }
 
 // Requests returns the latest requests whose outcome is settled, oldest first. A request is on record
-// before its client has an answer.
+// before its client has a response.
 func (s *Service) Requests() []Recorded {
 	s.log.mu.Lock()
 	defer s.log.mu.Unlock()

@@ -101,7 +101,7 @@ func (s *Service) Close() {
 	s.closeOnce.Do(func() { close(s.closed) })
 }
 
-// ServeHTTP answers one request: CreateSession, or a refusal in AWS's form. It panics with
+// ServeHTTP serves one request: CreateSession, or a refusal in AWS's form. It panics with
 // http.ErrAbortHandler, which net/http expects, where a Fault drops a connection that cannot be hijacked.
 func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.log.arrived()
