@@ -2,6 +2,7 @@ package examples
 
 import (
 	"os/exec"
+	"regexp"
 	"slices"
 	"sort"
 	"strings"
@@ -77,6 +78,44 @@ func TestCloudFormation_TrustsWithAllThatChainsNeed(t *testing.T) {
 		if roles == 0 {
 			t.Errorf("%s has no role", path)
 		}
+	}
+}
+
+// TestTutorial_NamesWhatTheTemplateHas compares the steps at AWS in docs/tutorial.md with the template that they deploy.
+func TestTutorial_NamesWhatTheTemplateHas(t *testing.T) {
+	t.Parallel()
+	tutorial := string(readExample(t, "../docs/tutorial.md"))
+	var template struct {
+		Parameters map[string]struct {
+			Default *string `yaml:"Default"`
+		} `yaml:"Parameters"`
+		Outputs map[string]any `yaml:"Outputs"`
+	}
+	if err := yaml.Unmarshal(readExample(t, "aws/roles-anywhere.yaml"), &template); err != nil {
+		t.Fatal(err)
+	}
+	_, command, _ := strings.Cut(tutorial, "--parameter-overrides")
+	command, _, _ = strings.Cut(command, "```")
+	given := map[string]bool{}
+	for _, match := range regexp.MustCompile(`(\w+)=`).FindAllStringSubmatch(command, -1) {
+		given[match[1]] = true
+		if _, found := template.Parameters[match[1]]; !found {
+			t.Errorf("the tutorial gives the parameter %s, which the template does not have", match[1])
+		}
+	}
+	for name, parameter := range template.Parameters {
+		if parameter.Default == nil && !given[name] {
+			t.Errorf("the tutorial does not give the parameter %s, which has no default", name)
+		}
+	}
+	outputs := regexp.MustCompile(`\$\(output (\w+)\)`).FindAllStringSubmatch(tutorial, -1)
+	for _, match := range outputs {
+		if _, found := template.Outputs[match[1]]; !found {
+			t.Errorf("the tutorial reads the output %s, which the template does not have", match[1])
+		}
+	}
+	if len(given) < 3 || len(outputs) < 4 {
+		t.Errorf("the tutorial gives %d parameters and reads %d outputs", len(given), len(outputs))
 	}
 }
 

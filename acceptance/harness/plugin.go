@@ -61,6 +61,10 @@ func buildPlugin(race bool) (string, error) {
 	return path, os.Rename(tmp, path)
 }
 
+// InstallPlugin puts the plugin into the server's plugin_directory, to be registered by the test itself, and returns the
+// program's path.
+func (v *Vault) InstallPlugin() string { return v.installPlugin() }
+
 // installPlugin puts the plugin into the server's plugin_directory, building it the first time.
 func (v *Vault) installPlugin() string {
 	v.t.Helper()
