@@ -2,6 +2,7 @@ package s3conn
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/hashicorp/vault/sdk/logical"
@@ -144,29 +145,23 @@ func (b *backend) credentialsFor(ctx context.Context, r reader, want time.Durati
 		return b.scopedCredentials(ctx, r, want)
 	}
 	key := session.Key{Name: r.name}
-	if !b.sessions.InUse(key) { // a refused reader must not cause a call, so the settings are read first
-		if err := b.refuseUnscoped(ctx, r); err != nil {
-			return nil, key, session.Session{}, err
-		}
-	}
-	used, s, err := b.sessions.Get(ctx, r.req.Storage, key, want)
-	if err != nil || !used.conn.AllowUnscoped {
-		if refused := b.refuseUnscoped(ctx, r); refused != nil {
-			err = refused
-		}
-		return nil, key, session.Session{}, err
-	}
-	if used.Permanent() {
+	used, s, err := b.sessions.GetIf(ctx, r.req.Storage, key, want, (*inUse).admitUnscoped)
+	switch {
+	case errors.Is(err, errUnscoped):
+		err = &unscopedError{r.name}
+	case err == nil && used.Permanent():
 		s = ownCredentials(used.conn)
 	}
-	return used, key, s, nil
+	return used, key, s, err
 }
 
-// refuseUnscoped keeps the connection's own credentials in Vault where its configuration says so.
-func (b *backend) refuseUnscoped(ctx context.Context, r reader) error {
-	used, err := b.sessions.Subject(ctx, r.req.Storage, session.Key{Name: r.name})
-	if err == nil && !used.conn.AllowUnscoped {
-		return &unscopedError{r.name}
+var errUnscoped = errors.New("the connection hands out credentials only through its scopes")
+
+// admitUnscoped refuses readers without a scope where the connection's configuration says so: nothing is requested for
+// them.
+func (u *inUse) admitUnscoped() error {
+	if u.conn.AllowUnscoped {
+		return nil
 	}
-	return err
+	return errUnscoped
 }

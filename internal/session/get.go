@@ -11,12 +11,20 @@ import (
 // next one is also requested. Without a live session Get waits for one, until ctx ends or for 12 s. Its errors are the
 // Loader's, the Source's, and those of this package.
 func (p *Pool[T, S]) Get(ctx context.Context, storage S, key Key, want time.Duration) (T, Session, error) {
+	return p.GetIf(ctx, storage, key, want, func(T) error { return nil })
+}
+
+// GetIf is Get for a reader that the subject may refuse: it returns admit's error before a session is asked for.
+func (p *Pool[T, S]) GetIf(ctx context.Context, storage S, key Key, want time.Duration, admit func(T) error) (T, Session, error) {
 	var reader patience
 	var none T
 	for range maxLoads {
 		e, now, err := p.use(ctx, storage, key, &reader)
 		if err != nil {
 			return none, Session{}, p.closingOr(err)
+		}
+		if err := admit(e.current()); err != nil {
+			return none, Session{}, err
 		}
 		h, err := e.await(ctx, storage, want, now, &reader)
 		if err == nil {
