@@ -66,12 +66,14 @@ func statusOf(err error) (status int, known bool) {
 		missing  *missingError
 		noScope  *missingScopeError
 		unscoped *unscopedError
+		open     *openFenceError
 		raced    *scopeConflictError
 		failed   *upstream.Error
 		overrun  *conflictError
 	)
 	switch {
-	case errors.As(err, &invalid), errors.As(err, &missing), errors.As(err, &noScope), errors.As(err, &unscoped):
+	case errors.As(err, &invalid), errors.As(err, &missing), errors.As(err, &noScope), errors.As(err, &unscoped),
+		errors.As(err, &open):
 		return http.StatusBadRequest, true
 	case errors.As(err, &failed):
 		return upstreamStatus(failed), true

@@ -107,8 +107,8 @@ func withScopes(t *testing.T, run func(t *testing.T, s *scopeTest)) {
 	})
 }
 
-// as reads as the token of an entity does; an empty id is a token without one.
-func (m *mount) as(id, path string) (*logical.Response, error) {
+// readAs reads as the token of an entity does; an empty id is a token without one.
+func (m *mount) readAs(id, path string) (*logical.Response, error) {
 	m.t.Helper()
 	req := &logical.Request{Operation: logical.ReadOperation, Path: path, Storage: m.storage, MountPoint: "s3conn/",
 		EntityID: id}
@@ -122,7 +122,7 @@ func (m *mount) as(id, path string) (*logical.Response, error) {
 // keyFor is the access key that an entity gets.
 func (m *mount) keyFor(id, path string) string {
 	m.t.Helper()
-	resp, err := m.as(id, path)
+	resp, err := m.readAs(id, path)
 	if err != nil || resp.IsError() {
 		m.t.Fatalf("%s reads %s: %v, %+v", id, path, err, resp)
 	}

@@ -123,8 +123,11 @@ func (connectionLoader) Revision(ctx context.Context, storage logical.Storage, k
 type sessionSource struct{ *backend }
 
 // Obtain implements session.Source.
-func (s sessionSource) Obtain(ctx context.Context, r session.Request[*inUse, logical.Storage]) (session.Session, error) {
-	lanes := map[session.Reason]budget.Lane{session.First: budget.First, session.Refresh: budget.Refresh, session.Retry: budget.Retry}
+func (s sessionSource) Obtain(
+	ctx context.Context, r session.Request[*inUse, logical.Storage],
+) (session.Session, error) {
+	lanes := map[session.Reason]budget.Lane{session.First: budget.First, session.Refresh: budget.Refresh,
+		session.Retry: budget.Retry}
 	if r.Key.Scope != "" {
 		return s.obtainScoped(ctx, r, lanes[r.Reason])
 	}
@@ -140,7 +143,9 @@ type reader struct {
 
 // credentialsFor returns what is in use for a reader, its key, and the credentials: the access keys, or a session with at
 // least the wanted life where the session's lifetime allows that.
-func (b *backend) credentialsFor(ctx context.Context, r reader, want time.Duration) (*inUse, session.Key, session.Session, error) {
+func (b *backend) credentialsFor(
+	ctx context.Context, r reader, want time.Duration,
+) (*inUse, session.Key, session.Session, error) {
 	if r.scope != "" {
 		return b.scopedCredentials(ctx, r, want)
 	}

@@ -15,7 +15,9 @@ func (p *Pool[T, S]) Get(ctx context.Context, storage S, key Key, want time.Dura
 }
 
 // GetIf is Get for a reader that the subject may refuse: it returns admit's error before a session is asked for.
-func (p *Pool[T, S]) GetIf(ctx context.Context, storage S, key Key, want time.Duration, admit func(T) error) (T, Session, error) {
+func (p *Pool[T, S]) GetIf(
+	ctx context.Context, storage S, key Key, want time.Duration, admit func(T) error,
+) (T, Session, error) {
 	var reader patience
 	var none T
 	for range maxLoads {
