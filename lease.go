@@ -31,12 +31,12 @@ const (
 	leaseProcess = "process"
 	leaseUptime  = "uptime_at_end"
 
-	// shortestRenewal is the rest of a life that counts as nothing: Vault reckons in whole seconds from the lease's issue
-	// and would refuse it in words that do not say why.
+	// shortestRenewal is the rest of a life that counts as nothing: Vault reckons in whole seconds from the lease's
+	// issue and would refuse it in words that do not say why.
 	shortestRenewal = 2 * time.Second
 
-	revocationWarning = "Reads of this connection come with a lease. Revoking it does not end the session: AWS has no " +
-		"way to take back one session, and its credentials work until their expiration. To cut them off, deny the " +
+	revocationWarning = "Reads of this connection come with a lease. Revoking it does not end the session: AWS has " +
+		"no way to take back one session, and its credentials work until their expiration. To cut them off, deny the " +
 		"role's older sessions in IAM or disable the profile. With generate_lease=false reads come without a lease."
 )
 
@@ -79,8 +79,8 @@ func leaseTTL(remaining time.Duration) time.Duration {
 	return max(seconds(remaining)-session.MinRemaining, time.Second)
 }
 
-// leftOf returns what is left of a lease's session: until its expiration by the wall clock, but no more than by the uptime,
-// or after a restart than its whole lifetime. A clock that was set back does not prolong the lease.
+// leftOf returns what is left of a lease's session: until its expiration by the wall clock, but no more than by the
+// uptime, or after a restart than its whole lifetime. A clock that was set back does not prolong the lease.
 func (b *backend) leftOf(internal map[string]any, expiration time.Time) time.Duration {
 	now := b.clock()
 	left := expiration.Sub(now.Wall)
@@ -94,7 +94,8 @@ func (b *backend) leftOf(internal map[string]any, expiration time.Time) time.Dur
 	return left
 }
 
-func (b *backend) renewLease(_ context.Context, req *logical.Request, _ *framework.FieldData) (*logical.Response, error) {
+func (b *backend) renewLease(_ context.Context, req *logical.Request, _ *framework.FieldData) (*logical.Response,
+	error) {
 	const readAgain = "an AWS session cannot be extended; read the credentials again"
 	text, _ := req.Secret.InternalData[leaseExpiration].(string)
 	expiration, err := time.Parse(time.RFC3339Nano, text)

@@ -27,8 +27,8 @@ func (l *nameLocks) of(name string) chan struct{} {
 	return l.locks[maphash.String(l.seed, name)%uint64(len(l.locks))]
 }
 
-// lock returns the function that releases the name's lock, or errLocked when ctx ends before the lock is free: its holder
-// may be waiting for storage that does not answer.
+// lock returns the function that releases the name's lock, or errLocked when ctx ends before the lock is free: its
+// holder may be waiting for storage that does not answer.
 func (l *nameLocks) lock(ctx context.Context, name string) (unlock func(), err error) {
 	lock := l.of(name)
 	select {
@@ -46,6 +46,6 @@ func (l *nameLocks) lockForSession(ctx context.Context, name string) (unlock fun
 	return l.lock(ctx, name)
 }
 
-// maxRequestWait bounds a request that calls nobody but Vault's storage. A request in flight holds Vault's state lock, so
-// this is also how long storage that does not answer can delay a leader's step-down.
+// maxRequestWait bounds a request that calls nobody but Vault's storage. A request in flight holds Vault's state lock,
+// so this is also how long storage that does not answer can delay a leader's step-down.
 const maxRequestWait = 12 * time.Second

@@ -25,10 +25,13 @@ func TestConfigWrite_CreateChangesNothingThatExists(t *testing.T) {
 	m := newMount(t)
 	m.write("reports", accessKeyFields())
 	before := m.stored("reports")
-	for _, data := range []map[string]any{accessKeyFields(with("region", "eu-west-1")), with("s3_endpoint", "https://store.example")} {
+	for _, data := range []map[string]any{
+		accessKeyFields(with("region", "eu-west-1")), with("s3_endpoint", "https://store.example"),
+	} {
 		resp, err := m.as(logical.CreateOperation, "reports", data)
 		status, text := asVaultSeesIt(t, resp, err)
-		if status != http.StatusConflict || !strings.Contains(text, `"reports"`) || !strings.Contains(text, "may only create; it is unchanged") {
+		if status != http.StatusConflict || !strings.Contains(text, `"reports"`) ||
+			!strings.Contains(text, "may only create; it is unchanged") {
 			t.Errorf("answered with %d, %q", status, text)
 		}
 	}
@@ -42,7 +45,8 @@ func TestConfigWrite_UpdateCreatesNothing(t *testing.T) {
 	m := newMount(t)
 	resp, err := m.as(logical.UpdateOperation, "reports", accessKeyFields())
 	status, text := asVaultSeesIt(t, resp, err)
-	if status != http.StatusConflict || !strings.Contains(text, "may only update; nothing was stored") || m.stored("reports") != "" {
+	if status != http.StatusConflict || !strings.Contains(text, "may only update; nothing was stored") ||
+		m.stored("reports") != "" {
 		t.Errorf("answered with %d, %q; stored %q", status, text, m.stored("reports"))
 	}
 }
@@ -112,7 +116,8 @@ func TestConfigWrite_RacingCreatesNeverMix(t *testing.T) {
 		if err != nil || conn == nil {
 			t.Fatalf("nothing is stored after two creates: %v", err)
 		}
-		if (conn.AccessKey == "AKIAOPERATOR") != (conn.S3Endpoint == "") || (conn.AccessKey == "AKIAOPERATOR") != (conn.Region == "eu-west-1") {
+		whose := conn.AccessKey == "AKIAOPERATOR"
+		if whose != (conn.S3Endpoint == "") || whose != (conn.Region == "eu-west-1") {
 			t.Fatalf("two connections were mixed: %+v", conn.Settings)
 		}
 		if (errs[0] == nil) == (errs[1] == nil) {
@@ -143,7 +148,8 @@ func TestNames_WithTwoDotsAreRefusedWithWords(t *testing.T) {
 			t.Errorf("%s is answered with %q", op, text)
 		}
 	}
-	if status, body := m.readSDK("a..b"); status != http.StatusBadRequest || !strings.Contains(body["message"].(string), `name: "a..b" holds ".."`) {
+	status, body := m.readSDK("a..b")
+	if status != http.StatusBadRequest || !strings.Contains(body["message"].(string), `name: "a..b" holds ".."`) {
 		t.Errorf("sdk/a..b is answered with %d, %v", status, body)
 	}
 }
@@ -176,13 +182,16 @@ func TestConfig_WaitsForStorageAndLocksEndWithTheCallerAndWithinTwelveSeconds(t 
 					release := hang(m)
 					start := time.Now()
 					resp, err := m.as(request.op, "orders-0", request.data)
-					if status, _ := asVaultSeesIt(t, resp, err); status != http.StatusServiceUnavailable || time.Since(start) != 12*time.Second {
-						t.Errorf("answered with %d, %v after %s; want a 503 after 12s", status, err, time.Since(start))
+					took := time.Since(start)
+					status, _ := asVaultSeesIt(t, resp, err)
+					if status != http.StatusServiceUnavailable || took != 12*time.Second {
+						t.Errorf("answered with %d, %v after %s; want a 503 after 12s", status, err, took)
 					}
 					ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 					defer cancel()
 					start = time.Now()
-					_, err = m.HandleRequest(ctx, &logical.Request{Operation: request.op, Path: "config/orders-0", Data: request.data, Storage: m.storage})
+					_, err = m.HandleRequest(ctx, &logical.Request{
+						Operation: request.op, Path: "config/orders-0", Data: request.data, Storage: m.storage})
 					if err == nil || time.Since(start) != time.Second {
 						t.Errorf("a caller that goes after 1s is held for %s: %v", time.Since(start), err)
 					}

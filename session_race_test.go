@@ -34,7 +34,8 @@ func TestSession_SettingsThatChangeWhileTheyAreReadAreReadAgain(t *testing.T) {
 		}
 		resp := m.read("creds/orders-0")
 		if resp.Data["arn"] != changedRole || aws.count() != 1 {
-			t.Errorf("the reader got a session of %v after %d calls, want one of the new settings", resp.Data["arn"], aws.count())
+			t.Errorf("the reader got a session of %v after %d calls, want one of the new settings",
+				resp.Data["arn"], aws.count())
 		}
 	})
 }
@@ -44,7 +45,8 @@ func TestSession_SettingsThatNeverSettleAreATemporaryError(t *testing.T) {
 		m.writeConnections(1)
 		m.storage.afterGet = func(key string) { m.InvalidateKey(t.Context(), key) }
 		resp, err := m.do(t.Context(), logical.ReadOperation, "creds/orders-0", nil)
-		if status, text := asVaultSeesIt(t, resp, err); status != http.StatusServiceUnavailable || text != session.ErrUnsettled.Error() {
+		status, text := asVaultSeesIt(t, resp, err)
+		if status != http.StatusServiceUnavailable || text != session.ErrUnsettled.Error() {
 			t.Errorf("answered with %d, %q", status, text)
 		}
 		if aws.count() != 0 {

@@ -47,10 +47,13 @@ type sessionStore struct {
 }
 
 // Load implements session.Store. Whatever is found that is not a session of this very configuration is a miss.
-func (st *sessionStore) Load(ctx context.Context, storage logical.Storage, key session.Key, subject *inUse) (session.Session, bool) {
+func (st *sessionStore) Load(ctx context.Context, storage logical.Storage, key session.Key, subject *inUse) (
+	session.Session, bool,
+) {
 	entry, err := storage.Get(ctx, sessionKey(key))
 	if err != nil {
-		st.log().Warn("reading the stored session; a new one is requested", "connection", key.Name, "scope", key.Scope, "error", err)
+		st.log().Warn("reading the stored session; a new one is requested",
+			"connection", key.Name, "scope", key.Scope, "error", err)
 		return session.Session{}, false
 	}
 	var stored storedSession
@@ -58,7 +61,8 @@ func (st *sessionStore) Load(ctx context.Context, storage logical.Storage, key s
 		return session.Session{}, false
 	}
 	if entry.DecodeJSON(&stored) != nil || stored.Version != sessionVersion {
-		st.log().Warn("the stored session is damaged or of another version; a new one is requested", "connection", key.Name, "scope", key.Scope)
+		st.log().Warn("the stored session is damaged or of another version; a new one is requested",
+			"connection", key.Name, "scope", key.Scope)
 		return session.Session{}, false
 	}
 	s := session.Session{
@@ -78,7 +82,9 @@ func (st *sessionStore) Load(ctx context.Context, storage logical.Storage, key s
 }
 
 // Save implements session.Store. On a node that cannot store, the session serves all the same.
-func (st *sessionStore) Save(ctx context.Context, storage logical.Storage, key session.Key, subject *inUse, s session.Session, current func() bool) {
+func (st *sessionStore) Save(ctx context.Context, storage logical.Storage, key session.Key, subject *inUse,
+	s session.Session, current func() bool,
+) {
 	unlock, err := st.locks.lockForSession(ctx, key.Name)
 	if err != nil {
 		st.log().Warn("storing the session: a write of this or another connection takes long; it serves from memory "+
@@ -105,7 +111,8 @@ func (st *sessionStore) Save(ctx context.Context, storage logical.Storage, key s
 		err = storage.Put(ctx, entry)
 	}
 	if err != nil {
-		st.log().Warn("storing the session; it serves from memory until the plugin restarts", "connection", key.Name, "scope", key.Scope, "error", err)
+		st.log().Warn("storing the session; it serves from memory until the plugin restarts",
+			"connection", key.Name, "scope", key.Scope, "error", err)
 	}
 }
 
@@ -120,6 +127,7 @@ func (st *sessionStore) Discard(ctx context.Context, storage logical.Storage, ke
 		return
 	}
 	if err := storage.Delete(ctx, sessionKey(key)); err != nil {
-		st.log().Warn("deleting the stored session of a connection that is gone", "connection", key.Name, "scope", key.Scope, "error", err)
+		st.log().Warn("deleting the stored session of a connection that is gone",
+			"connection", key.Name, "scope", key.Scope, "error", err)
 	}
 }

@@ -53,7 +53,8 @@ func TestSession_WishForMoreLifeWaitsAMomentAlone(t *testing.T) {
 		start := time.Now()
 		_, _, creds, err := m.credentialsFor(t.Context(), m.readerOf("orders-0"), sdkWant)
 		if err != nil || creds.AccessKey != "ASIA1" || time.Since(start) != 1500*time.Millisecond {
-			t.Errorf("while the service hangs, the reader got %s, %v after %s; want the session that lives after 1.5s", creds.AccessKey, err, time.Since(start))
+			t.Errorf("while the service hangs, the reader got %s, %v after %s; want the session that lives after 1.5s",
+				creds.AccessKey, err, time.Since(start))
 		}
 		close(gate)
 		synctest.Wait()
@@ -73,7 +74,8 @@ func TestSession_WishForMoreLifeWaitsAMomentAloneAfterARestart(t *testing.T) {
 		start := time.Now()
 		_, _, creds, err := m.credentialsFor(t.Context(), m.readerOf("orders-0"), sdkWant)
 		if err != nil || creds.AccessKey != "ASIA1" || time.Since(start) != 1500*time.Millisecond {
-			t.Errorf("while the service hangs, the reader got %s, %v after %s; want the stored session after 1.5s", creds.AccessKey, err, time.Since(start))
+			t.Errorf("while the service hangs, the reader got %s, %v after %s; want the stored session after 1.5s",
+				creds.AccessKey, err, time.Since(start))
 		}
 		close(gate)
 		synctest.Wait()
@@ -91,7 +93,8 @@ func TestSession_WishForMoreLifeWaitsOnWhenTheLifeEnds(t *testing.T) {
 		start := time.Now()
 		_, _, creds, err := m.credentialsFor(t.Context(), m.readerOf("orders-0"), sdkWant)
 		if err != nil || creds.AccessKey != "ASIA2" || time.Since(start) != 5*time.Second {
-			t.Errorf("the reader got %s, %v after %s; want the next session after 5s", creds.AccessKey, err, time.Since(start))
+			t.Errorf("the reader got %s, %v after %s; want the next session after 5s",
+				creds.AccessKey, err, time.Since(start))
 		}
 	})
 }
@@ -154,7 +157,9 @@ func TestConfigWrite_VerifiesUntilItsTimeIsOverAndNoLonger(t *testing.T) {
 		m.start()
 		start := time.Now()
 		req := &logical.Request{Data: rolesAnywhereFields(t, with("verify_connection", true))}
-		if _, _, err := m.prepareConnection(m.decodeRequest(t.Context(), req), req, "orders", nil, start.Add(5*time.Second)); err == nil || time.Since(start) != 5*time.Second {
+		ctx := m.decodeRequest(t.Context(), req)
+		_, _, err := m.prepareConnection(ctx, req, "orders", nil, start.Add(5*time.Second))
+		if err == nil || time.Since(start) != 5*time.Second {
 			t.Errorf("verifying ended after %s with %v, want 5s", time.Since(start), err)
 		}
 	})
@@ -180,7 +185,9 @@ func TestTestConnection_WaitsFourteenSecondsForItsSession(t *testing.T) {
 		m.writeConnections(1)
 		start := time.Now()
 		resp, err := m.do(t.Context(), logical.UpdateOperation, "test/orders-0", nil)
-		if status, text := asVaultSeesIt(t, resp, err); status != http.StatusServiceUnavailable || text != session.ErrPending.Error() || time.Since(start) != 14*time.Second {
+		took := time.Since(start)
+		status, text := asVaultSeesIt(t, resp, err)
+		if status != http.StatusServiceUnavailable || text != session.ErrPending.Error() || took != 14*time.Second {
 			t.Errorf("answered with %d, %q after %s; want a 503 after 14s", status, text, time.Since(start))
 		}
 	})
@@ -215,7 +222,8 @@ func TestBackend_CleanEndsFetchesAndTheirReaders(t *testing.T) {
 		synctest.Wait() // no time passes
 		close(gate)     // what has not ended by now would succeed
 		for _, g := range waiting() {
-			if coded, ok := g.err.(logical.HTTPCodedError); !ok || coded.Code() != http.StatusServiceUnavailable || g.err.Error() != session.ErrClosing.Error() {
+			coded, ok := g.err.(logical.HTTPCodedError)
+			if !ok || coded.Code() != http.StatusServiceUnavailable || g.err.Error() != session.ErrClosing.Error() {
 				t.Errorf("a reader of the closed mount got %+v, want %v", g, session.ErrClosing)
 			}
 		}

@@ -11,10 +11,10 @@ import (
 	"github.com/s3conn/vault-plugin-s3conn/internal/session"
 )
 
-// nodeRole is whether this node is a standby that answers reads. Such a node obtains, writes and refreshes nothing: where
-// a read needs that, the plugin returns logical.ErrReadOnly before any side effect, and the server sends the request on
-// to the active node. OpenBao's standbys and Vault Enterprise's performance standbys are such nodes; they set the role
-// before they make a backend, and make new ones when it changes. It is safe for concurrent use.
+// nodeRole is whether this node is a standby that answers reads. Such a node obtains, writes and refreshes nothing:
+// where a read needs that, the plugin returns logical.ErrReadOnly before any side effect, and the server sends the
+// request on to the active node. OpenBao's standbys and Vault Enterprise's performance standbys are such nodes; they
+// set the role before they make a backend, and make new ones when it changes. It is safe for concurrent use.
 type nodeRole struct {
 	ask func() consts.ReplicationState // a round trip to the server
 

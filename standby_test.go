@@ -39,7 +39,8 @@ type standbyMount struct {
 func (m *mount) standby() *standbyMount {
 	storage := &readOnlyStorage{Storage: m.storage}
 	s := &standbyMount{storage: storage, mount: &mount{t: m.t, log: m.log, source: m.source,
-		storage: &brokenStorage{Storage: storage}, role: consts.ReplicationPerformanceStandby | consts.ReplicationPerformanceDisabled}}
+		storage: &brokenStorage{Storage: storage},
+		role:    consts.ReplicationPerformanceStandby | consts.ReplicationPerformanceDisabled}}
 	s.start()
 	m.t.Cleanup(func() { s.Cleanup(context.Background()) })
 	return s
@@ -48,7 +49,8 @@ func (m *mount) standby() *standbyMount {
 // forwards fails the test unless the request is sent on to the active node before anything was written.
 func (s *standbyMount) forwards(op logical.Operation, path string, data map[string]any) {
 	s.t.Helper()
-	resp, err := s.HandleRequest(s.t.Context(), &logical.Request{Operation: op, Path: path, Data: data, Storage: s.mount.storage, MountPoint: "s3conn/"})
+	resp, err := s.HandleRequest(s.t.Context(), &logical.Request{
+		Operation: op, Path: path, Data: data, Storage: s.mount.storage, MountPoint: "s3conn/"})
 	if resp != nil || !errors.Is(err, logical.ErrReadOnly) {
 		s.t.Errorf("%s of %s on a standby is answered with %+v, %v; want %v", op, path, resp, err, logical.ErrReadOnly)
 	}
@@ -66,7 +68,9 @@ func TestStandby_ForwardsWhatNeedsTheActiveNode(t *testing.T) {
 		m.write("leased", rolesAnywhereFields(t))
 		m.write("leaseless", leaseless(t))
 		s := m.standby()
-		for _, path := range []string{"creds/leaseless", "sdk/leaseless", "creds/leased", "sdk/leased", "creds/unknown", "sdk/unknown"} {
+		for _, path := range []string{
+			"creds/leaseless", "sdk/leaseless", "creds/leased", "sdk/leased", "creds/unknown", "sdk/unknown",
+		} {
 			s.forwards(logical.ReadOperation, path, nil)
 			s.forwards(logical.ReadOperation, path, nil) // also when its settings are in use
 		}
@@ -128,7 +132,8 @@ func TestStandby_ForwardsOneReadAPauseInTheLastThird(t *testing.T) {
 		m.read("creds/leaseless")
 		synctest.Wait()
 		s.InvalidateKey(t.Context(), "session/leaseless")
-		if g := s.readCreds(t.Context(), "leaseless"); g.accessKey != "ASIA2" || aws.count() != 2 || s.storage.writes.Load() != 0 {
+		g := s.readCreds(t.Context(), "leaseless")
+		if g.accessKey != "ASIA2" || aws.count() != 2 || s.storage.writes.Load() != 0 {
 			t.Errorf("the standby answers %+v after %d calls", g, aws.count())
 		}
 	})
@@ -179,7 +184,8 @@ func TestStandby_RoleIsAskedForOnce(t *testing.T) {
 	sessionTest(t, func(t *testing.T, m *mount, _ *service) {
 		system := &askedSystem{StaticSystemView: logical.TestSystemView()}
 		system.ReplicationStateVal = consts.ReplicationPerformanceDisabled | consts.ReplicationDRDisabled
-		if err := m.Setup(t.Context(), &logical.BackendConfig{Logger: hclog.NewNullLogger(), System: system, StorageView: m.storage}); err != nil {
+		config := &logical.BackendConfig{Logger: hclog.NewNullLogger(), System: system, StorageView: m.storage}
+		if err := m.Setup(t.Context(), config); err != nil {
 			t.Fatal(err)
 		}
 		m.writeConnections(2)
