@@ -16,6 +16,7 @@ import (
 
 	"github.com/s3conn/vault-plugin-s3conn/internal/budget"
 	"github.com/s3conn/vault-plugin-s3conn/internal/field"
+	"github.com/s3conn/vault-plugin-s3conn/internal/health"
 	"github.com/s3conn/vault-plugin-s3conn/internal/session"
 	"github.com/s3conn/vault-plugin-s3conn/internal/source"
 )
@@ -45,6 +46,8 @@ type backend struct {
 	assume   assumeRole
 	entities *entities
 	sessions *sessionPool
+	monitor  *monitor
+	vitals   *vitalsIndex
 	locks    *nameLocks
 	role     nodeRole
 
@@ -69,6 +72,7 @@ func newFactory(now func() time.Time, turns *budget.Group) logical.Factory {
 		calls := &source.RolesAnywhere{Now: now, Turns: turns, Mount: mount}
 		sts := &source.STS{Now: now, Turns: turns, Mount: mount}
 		b := newBackend(now, calls.Obtain, sts.Obtain)
+		calls.Observe, sts.Observe, b.monitor.waiting = b.monitor.called, b.monitor.called, mount.Waiting
 		if err := b.Setup(ctx, config); err != nil {
 			return nil, err
 		}
@@ -96,12 +100,16 @@ func newBackend(now func() time.Time, obtain obtainSession, assume assumeRole) *
 			b.presignPaths(),
 			b.testPaths(),
 			[]*framework.Path{b.testScopePath()},
+			b.statusPaths(),
+			b.metricsPaths(),
 		),
 		Secrets:    []*framework.Secret{b.sessionSecret()},
 		Invalidate: b.invalidate,
-		Clean:      func(context.Context) { b.sessions.Close() },
+		Clean:      func(context.Context) { b.sessions.Close(); b.monitor.close() },
 	}
 	b.role.ask = func() consts.ReplicationState { return b.System().ReplicationState() }
+	b.monitor = newMonitor(now, b.Logger, eventSender{b})
+	b.vitals = b.newVitalsIndex()
 	b.sessions = b.newSessionPool()
 	return b
 }
@@ -116,9 +124,15 @@ func (b *backend) invalidate(_ context.Context, key string) {
 		if name, scopeName, scoped := strings.Cut(names, "/"); scoped {
 			b.sessions.DropScope(name, scopeName)
 		} else {
-			b.sessions.Drop(name)
+			b.drop(name)
 		}
 	}
+}
+
+// drop ends what is in use under the name: what is stored has changed, or may have.
+func (b *backend) drop(name string) {
+	b.sessions.Drop(name)
+	b.vitals.drop(name)
 }
 
 // HandleRequest decodes the request's fields with errors that quote no secret before the framework sees them, and turns a panic
@@ -143,17 +157,17 @@ func (b *backend) serveInUse(ctx context.Context, req *logical.Request) (resp *l
 	if req.Operation != logical.ReadOperation || len(req.Data) > 0 {
 		return nil, false, nil
 	}
-	handle := b.readCredentials
+	handle, path := b.readCredentials, health.Creds
 	names, found := strings.CutPrefix(req.Path, credsPrefix)
 	if !found {
-		handle = b.readSDKCredentials
+		handle, path = b.readSDKCredentials, health.SDK
 		names, found = strings.CutPrefix(req.Path, sdkPrefix)
 	}
 	name, scopeName, scoped := strings.Cut(names, "/")
 	if !found || scoped && scopeName == "" || !b.sessions.InUse(session.Key{Name: name, Scope: scopeName}) {
 		return nil, false, nil
 	}
-	resp, err = handle(ctx, reader{req, name, scopeName})
+	resp, err = handle(ctx, reader{req, path, name, scopeName})
 	return resp, true, err
 }
 
@@ -163,7 +177,7 @@ type readFor func(ctx context.Context, r reader) (*logical.Response, error)
 // byNames is the framework's form of a read, whose path has a scope's name or not.
 func byNames(read readFor) framework.OperationFunc {
 	return func(ctx context.Context, req *logical.Request, data *framework.FieldData) (*logical.Response, error) {
-		r := reader{req: req, name: data.Get("name").(string)}
+		r := reader{req: req, path: credentialsPath(req.Path), name: data.Get("name").(string)}
 		if _, scoped := data.Schema["scope"]; scoped {
 			r.scope = data.Get("scope").(string)
 		}

@@ -130,8 +130,8 @@ func TestBackend_WritesGoToTheActiveNodeOfThePrimary(t *testing.T) {
 func TestBackend_EveryPathExplainsItself(t *testing.T) {
 	t.Parallel()
 	m := newMount(t)
-	if len(m.Paths) != 13 {
-		t.Errorf("%d paths, want 13", len(m.Paths))
+	if len(m.Paths) != 16 {
+		t.Errorf("%d paths, want 16", len(m.Paths))
 	}
 	for _, path := range m.Paths {
 		if path.HelpSynopsis == "" || path.HelpDescription == "" || path.DisplayAttrs == nil || path.DisplayAttrs.OperationPrefix != "s3conn" {

@@ -57,7 +57,9 @@ func newMount(t *testing.T) *mount {
 	t.Helper()
 	m := &mount{t: t, clock: &clock{now: testTime}, storage: &brokenStorage{Storage: &logical.InmemStorage{}},
 		log: &lockedBuffer{}}
-	m.source = (&source.RolesAnywhere{Now: m.clock.Now, Turns: newTurns(t), Mount: &budget.Mount{}}).Obtain
+	calls := &source.RolesAnywhere{Now: m.clock.Now, Turns: newTurns(t), Mount: &budget.Mount{}}
+	calls.Observe = func(call source.Call) { m.monitor.called(call) }
+	m.source = calls.Obtain
 	m.start()
 	t.Cleanup(func() { m.Cleanup(context.Background()) })
 	return m

@@ -265,7 +265,7 @@ func (b *backend) replaceConnection(ctx context.Context, storage logical.Storage
 // forget ends the sessions of an earlier configuration, also when the client has closed the connection meanwhile: a session
 // must not stay in storage without its connection. The caller holds the name's lock.
 func (b *backend) forget(ctx context.Context, storage logical.Storage, name string) {
-	b.sessions.Drop(name)
+	b.drop(name)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), session.StorageWait)
 	defer cancel()
 	b.deleteSession(ctx, storage, session.Key{Name: name})
@@ -284,12 +284,13 @@ func (b *backend) deleteConnection(ctx context.Context, req *logical.Request, da
 	defer unlock()
 	// First, so that a crash in between leaves a connection without its session, and not a session without its connection.
 	b.forget(ctx, req.Storage, name)
-	defer b.sessions.Drop(name) // also after an error: the storage may have deleted it all the same
+	defer b.drop(name) // also after an error: the storage may have deleted it all the same
 	if err := deleteScopes(ctx, req.Storage, name); err != nil {
 		return nil, err
 	}
 	if err := req.Storage.Delete(ctx, configPrefix+name); err != nil {
 		return nil, fmt.Errorf("deleting connection %q from storage: %w", name, err)
 	}
+	b.monitor.records.Forget(name)
 	return nil, nil
 }

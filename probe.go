@@ -48,6 +48,7 @@ func (b *backend) probe(ctx context.Context, conn *connection.Connection) (*prob
 	}
 	created := b.now()
 	buckets, err := b.listBuckets(ctx, conn, &result.credentials)
+	b.monitor.calledAt(opListBuckets, created, err)
 	if err != nil {
 		return nil, upstream.Describe(opListBuckets, err)
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/s3conn/vault-plugin-s3conn/internal/budget"
 	"github.com/s3conn/vault-plugin-s3conn/internal/connection"
+	"github.com/s3conn/vault-plugin-s3conn/internal/health"
 	"github.com/s3conn/vault-plugin-s3conn/internal/scope"
 	"github.com/s3conn/vault-plugin-s3conn/internal/session"
 )
@@ -24,6 +25,8 @@ type inUse struct {
 
 	program  *scope.Program  // the scope; nil: the connection itself
 	narrowed *scope.Rendered // the scope as sessions are obtained for it; nil: the connection itself, or templates
+
+	record *health.Record // of the connection
 
 	response session.Memo[map[string]any] // of creds/NAME, but for its ttl; not to be changed
 	sdk      session.Memo[[]byte]         // the body of sdk/NAME
@@ -69,19 +72,28 @@ type obtainSession func(ctx context.Context, conn *connection.Connection, lane b
 func (b *backend) newSessionPool() *sessionPool {
 	return session.New(session.Config[*inUse, logical.Storage]{
 		Clock:    func() session.Instant { return b.clock() },
-		Loader:   connectionLoader{},
+		Loader:   connectionLoader{&b.monitor.records},
 		Store:    &sessionStore{locks: b.locks, log: b.Logger},
 		Source:   sessionSource{b},
-		Observer: &sessionLog{b.Logger},
+		Observer: sessionWatch{b},
 		ReadOnly: b.onStandby,
 	})
 }
 
 // connectionLoader is the pool's Loader.
-type connectionLoader struct{}
+type connectionLoader struct{ records *health.Records }
 
 // Load implements session.Loader.
-func (connectionLoader) Load(ctx context.Context, storage logical.Storage, key session.Key) (*inUse, error) {
+func (l connectionLoader) Load(ctx context.Context, storage logical.Storage, key session.Key) (*inUse, error) {
+	loaded, err := loadSubject(ctx, storage, key)
+	if err != nil {
+		return nil, err
+	}
+	loaded.record = l.records.Of(key.Name)
+	return loaded, nil
+}
+
+func loadSubject(ctx context.Context, storage logical.Storage, key session.Key) (*inUse, error) {
 	switch {
 	case key.Variant != "":
 		return loadVariant(ctx, storage, key)
@@ -137,13 +149,27 @@ func (s sessionSource) Obtain(
 // reader is a request for credentials.
 type reader struct {
 	req   *logical.Request
+	path  health.Path
 	name  string
 	scope string // empty: those of the connection itself
 }
 
 // credentialsFor returns what is in use for a reader, its key, and the credentials: the access keys, or a session with at
-// least the wanted life where the session's lifetime allows that.
+// least the wanted life where the session's lifetime allows that. It counts the read.
 func (b *backend) credentialsFor(
+	ctx context.Context, r reader, want time.Duration,
+) (*inUse, session.Key, session.Session, error) {
+	used, key, creds, err := b.findCredentials(ctx, r, want)
+	if err != nil {
+		b.monitor.metrics.Read(r.path, outcomeOfError(b.forwarded(err)))
+		return nil, key, session.Session{}, err
+	}
+	b.monitor.metrics.Read(r.path, health.OK)
+	used.record.Read(r.path)
+	return used, key, creds, nil
+}
+
+func (b *backend) findCredentials(
 	ctx context.Context, r reader, want time.Duration,
 ) (*inUse, session.Key, session.Session, error) {
 	if r.scope != "" {

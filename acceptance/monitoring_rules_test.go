@@ -65,7 +65,11 @@ func TestMonitoring_EveryRuleIsTestedAndHasARunbook(t *testing.T) {
 	for _, rule := range readAlertRules(t).Groups[0].Rules {
 		page, anchor, _ := strings.Cut(rule.Annotations["runbook_url"], "#")
 		if !strings.HasSuffix(page, "/docs/operations.md") || !headings[anchor] {
-			t.Errorf("%s has the runbook %q, which is no heading of docs/operations.md", rule.Alert, rule.Annotations["runbook_url"])
+			t.Errorf(
+				"%s has the runbook %q, which is no heading of docs/operations.md",
+				rule.Alert,
+				rule.Annotations["runbook_url"],
+			)
 		}
 		if rule.Labels["severity"] == "" || rule.Annotations["summary"] == "" || rule.Annotations["description"] == "" {
 			t.Errorf("%s lacks a severity, a summary or a description", rule.Alert)

@@ -47,17 +47,31 @@ func escaped(text string) string {
 }
 
 // Draw runs the queries of all panels and writes them as one SVG.
-func Draw(ctx context.Context, w io.Writer, d *Dashboard, from Prometheus, values Values, window Window, subtitle string) error {
+func Draw(
+	ctx context.Context,
+	w io.Writer,
+	d *Dashboard,
+	from Prometheus,
+	values Values,
+	window Window,
+	subtitle string,
+) error {
 	var p picture
 	height := 0
 	for _, panel := range d.Panels {
 		height = max(height, heading+(panel.GridPos.Y+panel.GridPos.H)*row)
 	}
 	width := 24 * column
-	p.add(`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" font-family="sans-serif" role="img">`, width, height)
+	p.add(
+		`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" font-family="sans-serif" role="img">`,
+		width,
+		height,
+	)
 	p.add(`<title>%s</title>`, escaped(d.Title+": "+subtitle))
-	p.add(`<style>.h{font-size:20px;font-weight:600}.t{font-size:13px;font-weight:600}.s,.a{font-size:11px;fill:#57606a}` +
-		`.v{font-size:30px;font-weight:600}.g{stroke:#d8dee4;stroke-width:1}.l{fill:none;stroke-width:1.6}</style>`)
+	p.add(
+		`<style>.h{font-size:20px;font-weight:600}.t{font-size:13px;font-weight:600}.s,.a{font-size:11px;fill:#57606a}` +
+			`.v{font-size:30px;font-weight:600}.g{stroke:#d8dee4;stroke-width:1}.l{fill:none;stroke-width:1.6}</style>`,
+	)
 	p.add(`<rect width="%d" height="%d" fill="#f6f8fa"/>`, width, height)
 	p.text(gap, 29, "h", "start", d.Title)
 	p.text(float64(width-gap), 29, "s", "end", subtitle)
@@ -68,7 +82,13 @@ func Draw(ctx context.Context, w io.Writer, d *Dashboard, from Prometheus, value
 		}
 		box := box{x: float64(panel.GridPos.X*column + gap/2), y: float64(heading + panel.GridPos.Y*row),
 			w: float64(panel.GridPos.W*column - gap), h: float64(panel.GridPos.H*row - gap)}
-		p.add(`<rect x="%.1f" y="%.1f" width="%.1f" height="%.1f" rx="4" fill="#fff" stroke="#d0d7de"/>`, box.x, box.y, box.w, box.h)
+		p.add(
+			`<rect x="%.1f" y="%.1f" width="%.1f" height="%.1f" rx="4" fill="#fff" stroke="#d0d7de"/>`,
+			box.x,
+			box.y,
+			box.w,
+			box.h,
+		)
 		p.text(box.x+10, box.y+20, "t", "start", panel.Title)
 		if panel.Type == "stat" {
 			p.stat(box, panel, series)
@@ -127,7 +147,13 @@ func (p *picture) stat(b box, panel Panel, series []legended) {
 			}
 		}
 	}
-	p.add(`<text x="%.1f" y="%.1f" class="v" fill="%s" text-anchor="middle">%s</text>`, b.x+b.w/2, b.y+b.h/2+22, colour, escaped(shown))
+	p.add(
+		`<text x="%.1f" y="%.1f" class="v" fill="%s" text-anchor="middle">%s</text>`,
+		b.x+b.w/2,
+		b.y+b.h/2+22,
+		colour,
+		escaped(shown),
+	)
 }
 
 // formatted is a value in Grafana's unit.

@@ -41,7 +41,12 @@ func (p Prometheus) Query(ctx context.Context, expression string, at time.Time) 
 }
 
 // Range runs an expression for a stretch of time.
-func (p Prometheus) Range(ctx context.Context, expression string, from, to time.Time, step time.Duration) ([]Series, error) {
+func (p Prometheus) Range(
+	ctx context.Context,
+	expression string,
+	from, to time.Time,
+	step time.Duration,
+) ([]Series, error) {
 	return p.query(ctx, "query_range", url.Values{"query": {expression}, "start": {seconds(from)}, "end": {seconds(to)},
 		"step": {strconv.FormatFloat(step.Seconds(), 'f', -1, 64)}})
 }

@@ -17,19 +17,19 @@ type Gauges struct {
 	FirstSessionEnd     time.Time        // the earliest end of a live session
 }
 
-// gaugeCollector asks once a scrape for all gauges, so that they belong together.
+// gaugeCollector hands out the gauges of one scrape.
 type gaugeCollector struct {
-	gauges func() Gauges
+	now Gauges
 
 	connections, failing, sessions, queueLength, firstCertificateEnd, firstSessionEnd *prometheus.Desc
 }
 
-func collected(gauges func() Gauges) *gaugeCollector {
+func gaugesOf(now Gauges) *gaugeCollector {
 	describe := func(name, help string, labels ...string) *prometheus.Desc {
 		return prometheus.NewDesc(name, help, labels, nil)
 	}
 	return &gaugeCollector{
-		gauges: gauges,
+		now: now,
 		connections: describe("s3conn_connections", "Connections by state. Absent where storage does not answer.",
 			"state"),
 		failing: describe("s3conn_connections_failing",
@@ -62,7 +62,7 @@ func (c *gaugeCollector) Collect(to chan<- prometheus.Metric) {
 			send(desc, float64(at.Unix()), labels...)
 		}
 	}
-	now := c.gauges()
+	now := c.now
 	if now.Connections != nil {
 		for _, state := range States() {
 			send(c.connections, float64(now.Connections[state]), string(state))

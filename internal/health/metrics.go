@@ -50,6 +50,7 @@ func (o Outcome) String() string {
 }
 
 // Operation is a call to another service, by the service's name for it. The issuers of certificates are named by type.
+// What a test of a scope tries outside of the scope is not counted: a refusal is what it wants.
 type Operation string
 
 // The operations that are told apart. Any other one is counted as "other", so that the label stays bounded.
@@ -58,8 +59,6 @@ const (
 	AssumeRole        Operation = "AssumeRole"
 	GetCallerIdentity Operation = "GetCallerIdentity"
 	ListBuckets       Operation = "ListBuckets"
-	ListObjects       Operation = "ListObjectsV2"
-	GetObject         Operation = "GetObject"
 	ListAccessKeys    Operation = "ListAccessKeys"
 	CreateAccessKey   Operation = "CreateAccessKey"
 	UpdateAccessKey   Operation = "UpdateAccessKey"
@@ -72,7 +71,7 @@ const (
 )
 
 func operations() []Operation {
-	return []Operation{CreateSession, AssumeRole, GetCallerIdentity, ListBuckets, ListObjects, GetObject,
+	return []Operation{CreateSession, AssumeRole, GetCallerIdentity, ListBuckets,
 		ListAccessKeys, CreateAccessKey, UpdateAccessKey, DeleteAccessKey, VaultPKI, EST, StepCA, otherOperation}
 }
 
@@ -92,9 +91,8 @@ type operation struct {
 	seconds  prometheus.Observer
 }
 
-// NewMetrics returns the metrics of a mount. Version is the plugin's. Gauges is called at every scrape, possibly by
-// several at once, and must be fast.
-func NewMetrics(version string, gauges func() Gauges) *Metrics {
+// NewMetrics returns the metrics of a mount. Version is the plugin's.
+func NewMetrics(version string) *Metrics {
 	m := &Metrics{registry: prometheus.NewRegistry(), calls: map[Operation]operation{}}
 	reads := m.counter("s3conn_reads_total", "Reads of credentials, by path and outcome.", "path", "outcome")
 	calls := m.counter("s3conn_calls_total", "Calls to AWS, to S3 stores and to issuers of certificates, by outcome.",
@@ -110,7 +108,7 @@ func NewMetrics(version string, gauges func() Gauges) *Metrics {
 	info := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "s3conn_build_info",
 		Help: "1, with the version of the plugin that answers."}, []string{"version"})
 	info.WithLabelValues(version).Set(1)
-	m.registry.MustRegister(seconds, m.waits, info, collected(gauges))
+	m.registry.MustRegister(seconds, m.waits, info)
 
 	// Every combination exists from the start: Prometheus sees no increase in a series that begins with 1.
 	for outcome := range Outcome(readOutcomes) {
@@ -160,9 +158,13 @@ func (m *Metrics) Renewal(outcome Outcome) { m.renewals[outcome].Inc() }
 // Rotation counts a rotation of an access key.
 func (m *Metrics) Rotation(outcome Outcome) { m.rotations[outcome].Inc() }
 
-// Exposition returns all figures in Prometheus's text format.
-func (m *Metrics) Exposition() ([]byte, error) {
-	families, err := m.registry.Gather()
+// Exposition returns all figures in Prometheus's text format, with the gauges as they are now.
+func (m *Metrics) Exposition(now Gauges) ([]byte, error) {
+	gauges := prometheus.NewRegistry()
+	if err := gauges.Register(gaugesOf(now)); err != nil {
+		return nil, fmt.Errorf("collecting the gauges: %w", err)
+	}
+	families, err := prometheus.Gatherers{m.registry, gauges}.Gather()
 	if err != nil {
 		return nil, fmt.Errorf("collecting the metrics: %w", err)
 	}

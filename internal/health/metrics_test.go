@@ -14,11 +14,13 @@ import (
 
 var testTime = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
-func noGauges() health.Gauges { return health.Gauges{} }
-
-func exposition(t *testing.T, m *health.Metrics) string {
+func exposition(t *testing.T, m *health.Metrics, gauges ...health.Gauges) string {
 	t.Helper()
-	text, err := m.Exposition()
+	var now health.Gauges
+	if len(gauges) > 0 {
+		now = gauges[0]
+	}
+	text, err := m.Exposition(now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -57,7 +59,7 @@ func TestExposition_HasTheMetricsThatAreDocumented(t *testing.T) {
 	for _, row := range regexp.MustCompile("(?m)^\\| `(s3conn_[a-z_]+)` \\| ([a-z]+) ").FindAllSubmatch(document, -1) {
 		documented[string(row[1])] = string(row[2])
 	}
-	text := exposition(t, health.NewMetrics("v1.2.3", allGauges))
+	text := exposition(t, health.NewMetrics("v1.2.3"), allGauges())
 	for line := range strings.Lines(text) {
 		declared, isType := strings.CutPrefix(strings.TrimSpace(line), "# TYPE ")
 		if !isType {
@@ -79,7 +81,7 @@ func TestExposition_HasTheMetricsThatAreDocumented(t *testing.T) {
 
 func TestExposition_CountsWhatHappened(t *testing.T) {
 	t.Parallel()
-	m := health.NewMetrics("v1.2.3", allGauges)
+	m := health.NewMetrics("v1.2.3")
 	m.Read(health.Creds, health.OK)
 	m.Read(health.Creds, health.OK)
 	m.Read(health.SDK, health.Forwarded)
@@ -89,7 +91,7 @@ func TestExposition_CountsWhatHappened(t *testing.T) {
 	m.QueueWait(2 * time.Second)
 	m.Renewal(health.Unavailable)
 	m.Rotation(health.OK)
-	wantLines(t, exposition(t, m),
+	wantLines(t, exposition(t, m, allGauges()),
 		`s3conn_reads_total{outcome="ok",path="creds"} 2`,
 		`s3conn_reads_total{outcome="forwarded",path="sdk"} 1`,
 		`s3conn_reads_total{outcome="ok",path="presign"} 0`,
@@ -120,7 +122,7 @@ func TestExposition_CountsWhatHappened(t *testing.T) {
 
 func TestExposition_LeavesOutWhatIsNotKnown(t *testing.T) {
 	t.Parallel()
-	text := exposition(t, health.NewMetrics("v1.2.3", noGauges))
+	text := exposition(t, health.NewMetrics("v1.2.3"))
 	for _, name := range []string{"_end_seconds", "s3conn_connections"} {
 		if strings.Contains(text, name) {
 			t.Errorf("a mount that knows nothing of it has a figure for %s", name)
@@ -132,7 +134,7 @@ func TestExposition_LeavesOutWhatIsNotKnown(t *testing.T) {
 // Two mounts share a process.
 func TestMetrics_MountsStayApart(t *testing.T) {
 	t.Parallel()
-	one, other := health.NewMetrics("v1.2.3", noGauges), health.NewMetrics("v1.2.3", noGauges)
+	one, other := health.NewMetrics("v1.2.3"), health.NewMetrics("v1.2.3")
 	one.Read(health.Creds, health.OK)
 	wantLines(t, exposition(t, one), `s3conn_reads_total{outcome="ok",path="creds"} 1`)
 	wantLines(t, exposition(t, other), `s3conn_reads_total{outcome="ok",path="creds"} 0`)
@@ -140,7 +142,7 @@ func TestMetrics_MountsStayApart(t *testing.T) {
 
 func TestMetrics_CountConcurrently(t *testing.T) {
 	t.Parallel()
-	m := health.NewMetrics("v1.2.3", noGauges)
+	m := health.NewMetrics("v1.2.3")
 	var all sync.WaitGroup
 	for range 8 {
 		all.Go(func() {
@@ -149,7 +151,7 @@ func TestMetrics_CountConcurrently(t *testing.T) {
 				m.Call(health.ListBuckets, time.Second, health.OK)
 				m.QueueWait(time.Second)
 			}
-			if _, err := m.Exposition(); err != nil {
+			if _, err := m.Exposition(health.Gauges{}); err != nil {
 				t.Error(err)
 			}
 		})
@@ -169,7 +171,7 @@ func FuzzCall_LabelsAreBounded(f *testing.F) {
 	f.Add("\"}\nx 1", int64(-5))
 	f.Add("\xff", int64(1)<<62)
 	f.Fuzz(func(t *testing.T, operation string, took int64) {
-		m := health.NewMetrics("v1.2.3", noGauges)
+		m := health.NewMetrics("v1.2.3")
 		series := strings.Count(exposition(t, m), "\n")
 		m.Call(health.Operation(operation), time.Duration(took), health.OK)
 		if n := strings.Count(exposition(t, m), "\n"); n != series {
@@ -179,7 +181,7 @@ func FuzzCall_LabelsAreBounded(f *testing.F) {
 }
 
 func BenchmarkRead(b *testing.B) {
-	m, record := health.NewMetrics("v1.2.3", noGauges), new(health.Record)
+	m, record := health.NewMetrics("v1.2.3"), new(health.Record)
 	b.ReportAllocs()
 	for b.Loop() {
 		m.Read(health.Creds, health.OK)
@@ -188,7 +190,7 @@ func BenchmarkRead(b *testing.B) {
 }
 
 func BenchmarkReadParallel(b *testing.B) {
-	m, record := health.NewMetrics("v1.2.3", noGauges), new(health.Record)
+	m, record := health.NewMetrics("v1.2.3"), new(health.Record)
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
 			m.Read(health.Creds, health.OK)
@@ -198,10 +200,10 @@ func BenchmarkReadParallel(b *testing.B) {
 }
 
 func BenchmarkExposition(b *testing.B) {
-	m := health.NewMetrics("v1.2.3", noGauges)
+	m := health.NewMetrics("v1.2.3")
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := m.Exposition(); err != nil {
+		if _, err := m.Exposition(health.Gauges{}); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -39,6 +39,7 @@ type Record struct {
 	mu       sync.Mutex
 	failures *[activities]Failure // nil before the first one: most connections never fail
 	state    State
+	noted    time.Time // when the end of the certificate was last announced
 }
 
 // Read counts a read of the connection's credentials. It costs a few nanoseconds and allocates nothing.
@@ -57,23 +58,29 @@ func (r *Record) HasReads() bool {
 	return false
 }
 
-// Failed notes that a try failed at this time, why, and when the next one is due.
-func (r *Record) Failed(activity Activity, at time.Time, why string, nextTry time.Time) {
+// Failed notes that a try failed at this time, why, and when the next one is due. It returns how many have failed in a
+// row, so that a log has one line for the first.
+func (r *Record) Failed(activity Activity, at time.Time, why string, nextTry time.Time) int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.failures == nil {
 		r.failures = new([activities]Failure)
 	}
 	r.failures[activity] = Failure{Time: at, Error: why, Count: r.failures[activity].Count + 1, NextTry: nextTry}
+	return r.failures[activity].Count
 }
 
-// Succeeded notes that a try succeeded. The last failure stays readable.
-func (r *Record) Succeeded(activity Activity) {
+// Succeeded notes that a try succeeded, and reports whether the one before had failed. The last failure stays readable.
+func (r *Record) Succeeded(activity Activity) (recovered bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.failures != nil {
-		r.failures[activity].Count, r.failures[activity].NextTry = 0, time.Time{}
+	if r.failures == nil {
+		return false
 	}
+	failure := &r.failures[activity]
+	recovered = failure.Failing()
+	failure.Count, failure.NextTry = 0, time.Time{}
+	return recovered
 }
 
 // Failure returns the last failure of the activity.
@@ -93,6 +100,20 @@ func (r *Record) Changed(state State) (before State, changed bool) {
 	defer r.mu.Unlock()
 	before, r.state = r.state, state
 	return before, before != state
+}
+
+// announceEvery is the time between announcements of a certificate's end.
+const announceEvery = 24 * time.Hour
+
+// AnnounceEnd reports whether the end of the connection's certificate is to be announced now: once a day.
+func (r *Record) AnnounceEnd(now time.Time) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if now.Sub(r.noted) < announceEvery {
+		return false
+	}
+	r.noted = now
+	return true
 }
 
 // Records holds the records of a mount's connections by name. Its zero value is ready for use. It is safe for

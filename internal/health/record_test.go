@@ -73,10 +73,14 @@ func TestRecord_KeepsTheLastFailure(t *testing.T) {
 	if f := r.Failure(health.Session); f.Failing() || f != (health.Failure{}) {
 		t.Errorf("a new record has the failure %+v", f)
 	}
-	r.Succeeded(health.Session)
+	if r.Succeeded(health.Session) {
+		t.Error("a success without a failure before it is a recovery")
+	}
 	next := testTime.Add(time.Minute)
 	r.Failed(health.Session, testTime.Add(-time.Minute), "AccessDenied", testTime)
-	r.Failed(health.Session, testTime, "ThrottlingException", next)
+	if n := r.Failed(health.Session, testTime, "ThrottlingException", next); n != 2 {
+		t.Errorf("the second failure is number %d", n)
+	}
 	want := health.Failure{Time: testTime, Error: "ThrottlingException", Count: 2, NextTry: next}
 	if f := r.Failure(health.Session); f != want || !f.Failing() {
 		t.Errorf("after two failures: %+v, want %+v", f, want)
@@ -84,7 +88,9 @@ func TestRecord_KeepsTheLastFailure(t *testing.T) {
 	if f := r.Failure(health.Renewal); f.Failing() {
 		t.Errorf("a failure of the session is one of the renewal too: %+v", f)
 	}
-	r.Succeeded(health.Session)
+	if !r.Succeeded(health.Session) {
+		t.Error("a success after failures is no recovery")
+	}
 	want = health.Failure{Time: testTime, Error: "ThrottlingException"}
 	if f := r.Failure(health.Session); f != want || f.Failing() {
 		t.Errorf("after a success: %+v, want %+v", f, want)
@@ -126,6 +132,19 @@ func TestRecord_ReportsEachChangeOnce(t *testing.T) {
 	} {
 		if before, changed := r.Changed(step.state); before != step.before || changed != step.changed {
 			t.Errorf("to %s: %q %v, want %q %v", step.state, before, changed, step.before, step.changed)
+		}
+	}
+}
+
+func TestRecord_AnnouncesAnEndOnceADay(t *testing.T) {
+	t.Parallel()
+	var r health.Record
+	for _, step := range []struct {
+		after time.Duration
+		want  bool
+	}{{0, true}, {time.Second, false}, {24*time.Hour - 1, false}, {24 * time.Hour, true}, {25 * time.Hour, false}} {
+		if got := r.AnnounceEnd(testTime.Add(step.after)); got != step.want {
+			t.Errorf("after %s: %v, want %v", step.after, got, step.want)
 		}
 	}
 }

@@ -34,6 +34,8 @@ type RolesAnywhere struct {
 	Now   func() time.Time
 	Turns *budget.Group
 	Mount *budget.Mount
+	// Observe is called after each try of a CreateSession call.
+	Observe Observer
 }
 
 // Obtain requests a session for the connection, in one CreateSession call with its retries. It blocks until the call's

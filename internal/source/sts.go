@@ -34,6 +34,8 @@ type STS struct {
 	Now   func() time.Time
 	Turns *budget.Group
 	Mount *budget.Mount
+	// Observe is called after each try of an AssumeRole call.
+	Observe Observer
 }
 
 // Obtain requests a session for a scope of the connection, with the caller's credentials: the connection's session or
@@ -67,6 +69,7 @@ func (a *STS) Obtain(
 		requested := a.Now()
 		out, err := client.AssumeRole(ctx, stsOf(conn), credentialsOf(caller), assumeRoleInput(narrowed))
 		turn.Done(stsOutcome(err))
+		a.Observe.observe(Call{Operation: AssumeRole, Waited: turn.Waited(), Took: a.Now().Sub(requested), Err: err})
 		if err == nil {
 			return scopedSession(out, requested, narrowed.Duration, a.Now())
 		}

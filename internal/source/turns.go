@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"sync"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 
@@ -16,16 +17,26 @@ import (
 // no turn comes in time there is no retry, and the call ends with what the service said.
 type turns struct {
 	*retry.Standard
-	group *budget.Group
-	mount *budget.Mount
-	key   budget.Key
+	group   *budget.Group
+	mount   *budget.Mount
+	key     budget.Key
+	now     func() time.Time
+	observe Observer
 
-	mu   sync.Mutex
-	turn *budget.Turn // of the try that is under way
+	mu    sync.Mutex
+	turn  *budget.Turn // of the try that is under way
+	began time.Time    // when that was given
 }
 
 func newTurns(r *RolesAnywhere, key budget.Key) *turns {
-	return &turns{Standard: retry.NewStandard(), group: r.Turns, mount: r.Mount, key: key}
+	return &turns{
+		Standard: retry.NewStandard(),
+		group:    r.Turns,
+		mount:    r.Mount,
+		key:      key,
+		now:      r.Now,
+		observe:  r.Observe,
+	}
 }
 
 // wait waits for the turn of the next try.
@@ -36,7 +47,7 @@ func (t *turns) wait(ctx context.Context, lane budget.Lane) error {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.turn = turn
+	t.turn, t.began = turn, t.now()
 	return nil
 }
 
@@ -44,7 +55,11 @@ func (t *turns) wait(ctx context.Context, lane budget.Lane) error {
 func (t *turns) done(err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.turn.Done(outcome(err))
+	ended := outcome(err)
+	t.turn.Done(ended)
+	if ended != budget.NotCalled {
+		t.observe.observe(Call{Operation: CreateSession, Waited: t.turn.Waited(), Took: t.now().Sub(t.began), Err: err})
+	}
 }
 
 func outcome(err error) budget.Outcome {

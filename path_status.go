@@ -1,0 +1,237 @@
+package s3conn
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/hashicorp/vault/sdk/framework"
+	"github.com/hashicorp/vault/sdk/logical"
+
+	"github.com/s3conn/vault-plugin-s3conn/internal/health"
+	"github.com/s3conn/vault-plugin-s3conn/internal/session"
+)
+
+const (
+	statusPrefix = "status/"
+
+	statusSynopsis    = "Count the connections by state, and name those that need somebody."
+	statusDescription = `
+  vault read s3conn/status
+  vault list -detailed s3conn/status
+  vault read s3conn/status/orders
+
+A connection is
+
+  ok          its credentials can be handed out
+  degraded    they can, but the last refresh, renewal or rotation failed
+  failing     they cannot
+  idle        nobody has read it since the plugin started, so nothing is known
+  incomplete  it has no certificate yet
+
+Nothing here calls a service, and no secret is shown. What is said of sessions, failures and reads is what this node
+knows since the plugin's start. The first status after a start reads every connection once.
+`
+	statusListSynopsis = "List the connections with their states."
+	statusNameSynopsis = "Show how one connection does, and what to do about it."
+
+	standbyWarning = "this node is a standby: sessions, failures and reads are what this node knows; ask the active node too"
+)
+
+func (b *backend) statusPaths() []*framework.Path {
+	read := func(callback framework.OperationFunc, summary, returned string, fields map[string]*framework.FieldSchema) *framework.PathOperation {
+		return &framework.PathOperation{Callback: b.answer(callback), Summary: summary,
+			Responses: map[int][]framework.Response{http.StatusOK: {{Description: returned, Fields: fields}}}}
+	}
+	return []*framework.Path{
+		{
+			Pattern:         "status/?$",
+			DisplayAttrs:    displayAttrs("status"),
+			HelpSynopsis:    statusSynopsis,
+			HelpDescription: statusDescription,
+			Operations: map[logical.Operation]framework.OperationHandler{
+				logical.ReadOperation: read(b.readMountStatus, statusSynopsis, "The mount's status.", mountStatusSchema()),
+				logical.ListOperation: read(b.listStatus, statusListSynopsis, "The connections.", map[string]*framework.FieldSchema{
+					"keys":     {Type: framework.TypeStringSlice, Required: true, Description: "Names of the connections."},
+					"key_info": {Type: framework.TypeMap, Description: "By name: state, auth_type and certificate_not_after."},
+				}),
+			},
+		},
+		{
+			Pattern:         statusPrefix + framework.GenericNameRegex("name"),
+			DisplayAttrs:    displayAttrs("connection-status"),
+			HelpSynopsis:    statusNameSynopsis,
+			HelpDescription: statusDescription,
+			Fields:          b.nameOnly,
+			Operations: map[logical.Operation]framework.OperationHandler{
+				logical.ReadOperation: read(b.readStatus, statusNameSynopsis, "The connection's status.", statusSchema()),
+			},
+		},
+	}
+}
+
+func mountStatusSchema() map[string]*framework.FieldSchema {
+	fields := map[string]*framework.FieldSchema{
+		"node":         {Type: framework.TypeString, Required: true, Description: "active or standby: which node answers."},
+		"connections":  {Type: framework.TypeInt, Required: true, Description: "How many connections there are."},
+		"sessions":     {Type: framework.TypeInt, Required: true, Description: "Live sessions in memory, scopes included."},
+		"queue_length": {Type: framework.TypeInt, Required: true, Description: "Calls to AWS that wait for their turn."},
+		"counts":       {Type: framework.TypeMap, Required: true, Description: "How many connections are in each state."},
+	}
+	for _, state := range namedStates() {
+		fields[string(state)] = &framework.FieldSchema{Type: framework.TypeStringSlice, Required: true,
+			Description: "Names of the connections that are " + string(state) + "."}
+	}
+	return fields
+}
+
+func statusSchema() map[string]*framework.FieldSchema {
+	return map[string]*framework.FieldSchema{
+		"name":      {Type: framework.TypeString, Required: true, Description: "Name of the connection."},
+		"state":     {Type: framework.TypeString, Required: true, Description: "ok, degraded, failing, idle or incomplete."},
+		"advice":    {Type: framework.TypeString, Required: true, Description: "What the state means, and what to do."},
+		"node":      {Type: framework.TypeString, Required: true, Description: "active or standby: which node answers."},
+		"auth_type": {Type: framework.TypeString, Description: "The connection's auth_type."},
+		"session": {Type: framework.TypeMap, Description: "The live session: issued, expiration (RFC 3339, UTC), ttl " +
+			"(whole seconds) and arn."},
+		"last_failure": {Type: framework.TypeMap, Description: "The last request for a session that failed since the start: " +
+			"time, error, count (in a row; 0 once one has succeeded) and next_try."},
+		"certificate": {Type: framework.TypeMap, Description: "When AWS stops to accept the certificate: not_after, ttl (whole " +
+			"seconds) and, where an intermediate ends first, intermediate."},
+		"renewal": {Type: framework.TypeMap, Description: "The last renewal of the certificate that failed, as in last_failure."},
+		"rotation": {Type: framework.TypeMap, Description: "The last rotation of the access key that failed, as in " +
+			"last_failure."},
+		"reads": {Type: framework.TypeMap, Required: true, Description: "Reads that were answered since the start, by path."},
+	}
+}
+
+// namedStates are those whose connections somebody should look at.
+func namedStates() []health.State {
+	return []health.State{health.StateFailing, health.StateDegraded, health.StateIncomplete}
+}
+
+func (b *backend) readMountStatus(ctx context.Context, req *logical.Request, _ *framework.FieldData) (*logical.Response, error) {
+	all, err := b.vitals.all(ctx, req.Storage)
+	if err != nil {
+		return nil, err
+	}
+	counts, names := map[string]any{}, map[health.State][]string{}
+	now := b.clock()
+	for _, one := range all {
+		state := b.stateOf(one.name, one.vitals, now)
+		names[state] = append(names[state], one.name)
+	}
+	for _, state := range health.States() {
+		counts[string(state)] = len(names[state])
+	}
+	data := map[string]any{"connections": len(all), "counts": counts, "sessions": b.sessions.Summary().Live,
+		"queue_length": b.monitor.waiting()}
+	for _, state := range namedStates() {
+		data[string(state)] = append([]string{}, names[state]...)
+	}
+	return b.nodeStatus(data), nil
+}
+
+// nodeStatus adds which node answers.
+func (b *backend) nodeStatus(data map[string]any) *logical.Response {
+	if b.onStandby() {
+		data["node"] = "standby"
+		return &logical.Response{Data: data, Warnings: []string{standbyWarning}}
+	}
+	data["node"] = "active"
+	return &logical.Response{Data: data}
+}
+
+func (b *backend) listStatus(ctx context.Context, req *logical.Request, _ *framework.FieldData) (*logical.Response, error) {
+	all, err := b.vitals.all(ctx, req.Storage)
+	if err != nil {
+		return nil, err
+	}
+	names, info, now := make([]string, len(all)), make(map[string]any, len(all)), b.clock()
+	for i, one := range all {
+		names[i] = one.name
+		shown := map[string]any{"state": string(b.stateOf(one.name, one.vitals, now))}
+		if one.vitals.authType != "" {
+			shown["auth_type"] = one.vitals.authType
+		}
+		if end := one.vitals.end.NotAfter; !end.IsZero() {
+			shown["certificate_not_after"] = instant(end)
+		}
+		info[one.name] = shown
+	}
+	resp := logical.ListResponseWithInfo(names, info)
+	if b.onStandby() {
+		resp.AddWarning(standbyWarning)
+	}
+	return resp, nil
+}
+
+func (b *backend) readStatus(ctx context.Context, req *logical.Request, data *framework.FieldData) (*logical.Response, error) {
+	name := data.Get("name").(string)
+	v, err := b.vitals.one(ctx, req.Storage, name)
+	if v == nil || err != nil {
+		return nil, err
+	}
+	now, record := b.clock(), b.monitor.records.Find(name)
+	state := b.stateOf(name, v, now)
+	shown := map[string]any{"name": name, "state": string(state), "advice": advice(name, state, v)}
+	if v.authType != "" {
+		shown["auth_type"] = v.authType
+	}
+	known, _ := b.sessions.Status(session.Key{Name: name})
+	if known.Session.Live(now) {
+		shown["session"] = map[string]any{"issued": instant(known.Session.Issued), "expiration": instant(known.Session.Expiration),
+			"ttl": ttl(&known.Session, now), "arn": known.Session.ARN}
+	}
+	if failure := record.Failure(health.Session); !failure.Time.IsZero() {
+		// A write or a test has ended what the record holds.
+		failure.Count, failure.NextTry = known.Failures, now.Wall.Add(known.NextTry)
+		shown["last_failure"] = failureStatus(failure)
+	}
+	if end := v.end.NotAfter; !end.IsZero() {
+		shown["certificate"] = certificateStatus(v, now.Wall)
+	}
+	for key, activity := range map[string]health.Activity{"renewal": health.Renewal, "rotation": health.Rotation} {
+		if failure := record.Failure(activity); !failure.Time.IsZero() {
+			shown[key] = failureStatus(failure)
+		}
+	}
+	shown["reads"] = map[string]any{"creds": record.Reads(health.Creds), "sdk": record.Reads(health.SDK),
+		"presign": record.Reads(health.Presign)}
+	return b.nodeStatus(shown), nil
+}
+
+func certificateStatus(v *vitals, now time.Time) map[string]any {
+	shown := map[string]any{"not_after": instant(v.end.NotAfter), "ttl": int64(v.end.NotAfter.Sub(now) / time.Second)}
+	if v.end.Intermediate != "" {
+		shown["intermediate"] = v.end.Intermediate
+	}
+	return shown
+}
+
+func failureStatus(f health.Failure) map[string]any {
+	shown := map[string]any{"time": instant(f.Time), "error": f.Error, "count": f.Count}
+	if f.Failing() {
+		shown["next_try"] = instant(f.NextTry)
+	}
+	return shown
+}
+
+// advice says what the state means and what to do about it.
+func advice(name string, state health.State, v *vitals) string {
+	switch {
+	case v.unreadable:
+		return "the stored connection cannot be read; the server's log says why; write it again as a whole"
+	case state == health.StateIncomplete:
+		return "it has no certificate yet; identity/" + name + "/csr makes a key and its CSR; or write certificate and private_key"
+	case state == health.StateFailing:
+		return "no credentials can be handed out; correct what last_failure or certificate says, then write test/" + name +
+			", which ends the pause after failures"
+	case state == health.StateDegraded:
+		return "credentials are handed out, and what would keep them so fails; correct what last_failure, certificate, " +
+			"renewal or rotation says before the session or the certificate ends"
+	case state == health.StateIdle:
+		return "nobody has read it since the plugin started; write test/" + name + " to know whether it works"
+	}
+	return "credentials are handed out; there is nothing to do"
+}
