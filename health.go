@@ -107,12 +107,12 @@ func (m *monitor) upkeep(activity health.Activity, name string, err error, nextT
 			event = health.KeyRotated
 		}
 		m.events.Send(health.Event{Type: event, Metadata: map[string]string{"connection": name}})
-	case record.Failed(activity, m.now(), err.Error(), nextTry) == 1:
-		m.log().
-			Warn(operation+"; the present one goes on", "connection", name, "error", err, "next_try", instant(nextTry))
 	default:
-		m.log().
-			Debug(operation+"; the present one goes on", "connection", name, "error", err, "next_try", instant(nextTry))
+		log := m.log().Debug
+		if record.Failed(activity, m.now(), err.Error(), nextTry) == 1 {
+			log = m.log().Warn
+		}
+		log(operation+"; the present one goes on", "connection", name, "error", err, "next_try", instant(nextTry))
 	}
 }
 

@@ -32,13 +32,15 @@ func (b *backend) metricsPaths() []*framework.Path {
 		Operations: map[logical.Operation]framework.OperationHandler{
 			logical.ReadOperation: &framework.PathOperation{Callback: b.answer(b.readMetrics),
 				Summary: metricsSynopsis,
-				Responses: map[int][]framework.Response{http.StatusOK: {{Description: "The figures, in Prometheus's text format.",
-					MediaType: "text/plain"}}}},
+				Responses: map[int][]framework.Response{http.StatusOK: {{
+					Description: "The figures, in Prometheus's text format.", MediaType: "text/plain"}}}},
 		},
 	}}
 }
 
-func (b *backend) readMetrics(ctx context.Context, req *logical.Request, _ *framework.FieldData) (*logical.Response, error) {
+func (b *backend) readMetrics(ctx context.Context, req *logical.Request, _ *framework.FieldData) (
+	*logical.Response, error,
+) {
 	text, err := b.monitor.metrics.Exposition(b.gauges(ctx, req.Storage))
 	if err != nil {
 		return nil, err

@@ -115,7 +115,8 @@ func TestMetrics_StorageThatFailsLeavesTheOtherFigures(t *testing.T) {
 	m.read("creds/reports")
 	m.storage.breakOn(errStorage, "list")
 	m.wantFigures(`s3conn_reads_total{outcome="ok",path="creds"} 1`)
-	if text := string(m.read("metrics").Data[logical.HTTPRawBody].([]byte)); strings.Contains(text, "s3conn_connections") {
+	text := string(m.read("metrics").Data[logical.HTTPRawBody].([]byte))
+	if strings.Contains(text, "s3conn_connections") {
 		t.Error("the scrape has figures that it cannot know")
 	}
 }

@@ -35,14 +35,18 @@ knows since the plugin's start. The first status after a start reads every conne
 	statusListSynopsis = "List the connections with their states."
 	statusNameSynopsis = "Show how one connection does, and what to do about it."
 
-	standbyWarning = "this node is a standby: sessions, failures and reads are what this node knows; ask the active node too"
+	standbyWarning = "this node is a standby: sessions, failures and reads are what this node knows; " +
+		"ask the active node too"
 )
 
 func (b *backend) statusPaths() []*framework.Path {
-	read := func(callback framework.OperationFunc, summary, returned string, fields map[string]*framework.FieldSchema) *framework.PathOperation {
-		return &framework.PathOperation{Callback: b.answer(callback), Summary: summary,
-			Responses: map[int][]framework.Response{http.StatusOK: {{Description: returned, Fields: fields}}}}
+	reads := func(call framework.OperationFunc, summary string, returned framework.Response) framework.OperationHandler {
+		return &framework.PathOperation{Callback: b.answer(call), Summary: summary,
+			Responses: map[int][]framework.Response{http.StatusOK: {returned}}}
 	}
+	mount := framework.Response{Description: "The mount's status.", Fields: mountStatusSchema()}
+	list := framework.Response{Description: "The connections.", Fields: statusListSchema()}
+	one := framework.Response{Description: "The connection's status.", Fields: statusSchema()}
 	return []*framework.Path{
 		{
 			Pattern:         "status/?$",
@@ -50,11 +54,8 @@ func (b *backend) statusPaths() []*framework.Path {
 			HelpSynopsis:    statusSynopsis,
 			HelpDescription: statusDescription,
 			Operations: map[logical.Operation]framework.OperationHandler{
-				logical.ReadOperation: read(b.readMountStatus, statusSynopsis, "The mount's status.", mountStatusSchema()),
-				logical.ListOperation: read(b.listStatus, statusListSynopsis, "The connections.", map[string]*framework.FieldSchema{
-					"keys":     {Type: framework.TypeStringSlice, Required: true, Description: "Names of the connections."},
-					"key_info": {Type: framework.TypeMap, Description: "By name: state, auth_type and certificate_not_after."},
-				}),
+				logical.ReadOperation: reads(b.readMountStatus, statusSynopsis, mount),
+				logical.ListOperation: reads(b.listStatus, statusListSynopsis, list),
 			},
 		},
 		{
@@ -64,44 +65,64 @@ func (b *backend) statusPaths() []*framework.Path {
 			HelpDescription: statusDescription,
 			Fields:          b.nameOnly,
 			Operations: map[logical.Operation]framework.OperationHandler{
-				logical.ReadOperation: read(b.readStatus, statusNameSynopsis, "The connection's status.", statusSchema()),
+				logical.ReadOperation: reads(b.readStatus, statusNameSynopsis, one),
 			},
 		},
 	}
 }
 
+// described is a field that is always in a response.
+func described(kind framework.FieldType, text string) *framework.FieldSchema {
+	return &framework.FieldSchema{Type: kind, Required: true, Description: text}
+}
+
+// sometimes is a field that a response has where there is something to say.
+func sometimes(kind framework.FieldType, text string) *framework.FieldSchema {
+	return &framework.FieldSchema{Type: kind, Description: text}
+}
+
+const nodeDescription = "active or standby: which node answers."
+
 func mountStatusSchema() map[string]*framework.FieldSchema {
 	fields := map[string]*framework.FieldSchema{
-		"node":         {Type: framework.TypeString, Required: true, Description: "active or standby: which node answers."},
-		"connections":  {Type: framework.TypeInt, Required: true, Description: "How many connections there are."},
-		"sessions":     {Type: framework.TypeInt, Required: true, Description: "Live sessions in memory, scopes included."},
-		"queue_length": {Type: framework.TypeInt, Required: true, Description: "Calls to AWS that wait for their turn."},
-		"counts":       {Type: framework.TypeMap, Required: true, Description: "How many connections are in each state."},
+		"node":         described(framework.TypeString, nodeDescription),
+		"connections":  described(framework.TypeInt, "How many connections there are."),
+		"sessions":     described(framework.TypeInt, "Live sessions in memory, scopes included."),
+		"queue_length": described(framework.TypeInt, "Calls to AWS that wait for their turn."),
+		"counts":       described(framework.TypeMap, "How many connections are in each state."),
 	}
 	for _, state := range namedStates() {
-		fields[string(state)] = &framework.FieldSchema{Type: framework.TypeStringSlice, Required: true,
-			Description: "Names of the connections that are " + string(state) + "."}
+		fields[string(state)] = described(framework.TypeStringSlice,
+			"Names of the connections that are "+string(state)+".")
 	}
 	return fields
 }
 
+func statusListSchema() map[string]*framework.FieldSchema {
+	return map[string]*framework.FieldSchema{
+		"keys":     described(framework.TypeStringSlice, "Names of the connections."),
+		"key_info": sometimes(framework.TypeMap, "By name: state, auth_type and certificate_not_after."),
+	}
+}
+
 func statusSchema() map[string]*framework.FieldSchema {
 	return map[string]*framework.FieldSchema{
-		"name":      {Type: framework.TypeString, Required: true, Description: "Name of the connection."},
-		"state":     {Type: framework.TypeString, Required: true, Description: "ok, degraded, failing, idle or incomplete."},
-		"advice":    {Type: framework.TypeString, Required: true, Description: "What the state means, and what to do."},
-		"node":      {Type: framework.TypeString, Required: true, Description: "active or standby: which node answers."},
-		"auth_type": {Type: framework.TypeString, Description: "The connection's auth_type."},
-		"session": {Type: framework.TypeMap, Description: "The live session: issued, expiration (RFC 3339, UTC), ttl " +
-			"(whole seconds) and arn."},
-		"last_failure": {Type: framework.TypeMap, Description: "The last request for a session that failed since the start: " +
-			"time, error, count (in a row; 0 once one has succeeded) and next_try."},
-		"certificate": {Type: framework.TypeMap, Description: "When AWS stops to accept the certificate: not_after, ttl (whole " +
-			"seconds) and, where an intermediate ends first, intermediate."},
-		"renewal": {Type: framework.TypeMap, Description: "The last renewal of the certificate that failed, as in last_failure."},
-		"rotation": {Type: framework.TypeMap, Description: "The last rotation of the access key that failed, as in " +
-			"last_failure."},
-		"reads": {Type: framework.TypeMap, Required: true, Description: "Reads that were answered since the start, by path."},
+		"name":      described(framework.TypeString, "Name of the connection."),
+		"state":     described(framework.TypeString, "ok, degraded, failing, idle or incomplete."),
+		"advice":    described(framework.TypeString, "What the state means, and what to do."),
+		"node":      described(framework.TypeString, nodeDescription),
+		"auth_type": sometimes(framework.TypeString, "The connection's auth_type."),
+		"session": sometimes(framework.TypeMap,
+			"The live session: issued, expiration (RFC 3339, UTC), ttl (whole seconds) and arn."),
+		"last_failure": sometimes(framework.TypeMap, "The last request for a session that failed since the start: "+
+			"time, error, count (in a row; 0 once one has succeeded) and next_try."),
+		"certificate": sometimes(framework.TypeMap, "When AWS stops accepting the certificate: not_after, ttl (whole "+
+			"seconds) and, where an intermediate ends first, intermediate."),
+		"renewal": sometimes(framework.TypeMap,
+			"The last renewal of the certificate that failed, as in last_failure."),
+		"rotation": sometimes(framework.TypeMap,
+			"The last rotation of the access key that failed, as in last_failure."),
+		"reads": described(framework.TypeMap, "Reads that were answered since the start, by path."),
 	}
 }
 
@@ -110,7 +131,9 @@ func namedStates() []health.State {
 	return []health.State{health.StateFailing, health.StateDegraded, health.StateIncomplete}
 }
 
-func (b *backend) readMountStatus(ctx context.Context, req *logical.Request, _ *framework.FieldData) (*logical.Response, error) {
+func (b *backend) readMountStatus(ctx context.Context, req *logical.Request, _ *framework.FieldData) (
+	*logical.Response, error,
+) {
 	all, err := b.vitals.all(ctx, req.Storage)
 	if err != nil {
 		return nil, err
@@ -142,7 +165,9 @@ func (b *backend) nodeStatus(data map[string]any) *logical.Response {
 	return &logical.Response{Data: data}
 }
 
-func (b *backend) listStatus(ctx context.Context, req *logical.Request, _ *framework.FieldData) (*logical.Response, error) {
+func (b *backend) listStatus(ctx context.Context, req *logical.Request, _ *framework.FieldData) (
+	*logical.Response, error,
+) {
 	all, err := b.vitals.all(ctx, req.Storage)
 	if err != nil {
 		return nil, err
@@ -166,7 +191,9 @@ func (b *backend) listStatus(ctx context.Context, req *logical.Request, _ *frame
 	return resp, nil
 }
 
-func (b *backend) readStatus(ctx context.Context, req *logical.Request, data *framework.FieldData) (*logical.Response, error) {
+func (b *backend) readStatus(ctx context.Context, req *logical.Request, data *framework.FieldData) (
+	*logical.Response, error,
+) {
 	name := data.Get("name").(string)
 	v, err := b.vitals.one(ctx, req.Storage, name)
 	if v == nil || err != nil {
@@ -180,8 +207,8 @@ func (b *backend) readStatus(ctx context.Context, req *logical.Request, data *fr
 	}
 	known, _ := b.sessions.Status(session.Key{Name: name})
 	if known.Session.Live(now) {
-		shown["session"] = map[string]any{"issued": instant(known.Session.Issued), "expiration": instant(known.Session.Expiration),
-			"ttl": ttl(&known.Session, now), "arn": known.Session.ARN}
+		shown["session"] = map[string]any{"arn": known.Session.ARN, "ttl": ttl(&known.Session, now),
+			"issued": instant(known.Session.Issued), "expiration": instant(known.Session.Expiration)}
 	}
 	if failure := record.Failure(health.Session); !failure.Time.IsZero() {
 		// A write or a test has ended what the record holds.
@@ -223,13 +250,14 @@ func advice(name string, state health.State, v *vitals) string {
 	case v.unreadable:
 		return "the stored connection cannot be read; the server's log says why; write it again as a whole"
 	case state == health.StateIncomplete:
-		return "it has no certificate yet; identity/" + name + "/csr makes a key and its CSR; or write certificate and private_key"
+		return "it has no certificate yet; identity/" + name + "/csr makes a key and its CSR; or write certificate " +
+			"and private_key"
 	case state == health.StateFailing:
-		return "no credentials can be handed out; correct what last_failure or certificate says, then write test/" + name +
-			", which ends the pause after failures"
+		return "no credentials can be handed out; correct what last_failure or certificate says, then write test/" +
+			name + ", which ends the pause after failures"
 	case state == health.StateDegraded:
-		return "credentials are handed out, and what would keep them so fails; correct what last_failure, certificate, " +
-			"renewal or rotation says before the session or the certificate ends"
+		return "credentials are handed out, and what would keep them so fails; correct what last_failure, " +
+			"certificate, renewal or rotation says before the session or the certificate ends"
 	case state == health.StateIdle:
 		return "nobody has read it since the plugin started; write test/" + name + " to know whether it works"
 	}

@@ -30,7 +30,8 @@ func (m *mount) wantState(name string, want health.State, adviceSays string) map
 	m.t.Helper()
 	data := m.status(name)
 	if data["state"] != string(want) || !strings.Contains(data["advice"].(string), adviceSays) {
-		m.t.Errorf("status/%s: %v with the advice %q, want %s with %q", name, data["state"], data["advice"], want, adviceSays)
+		m.t.Errorf("status/%s: %v with the advice %q, want %s with %q", name, data["state"], data["advice"], want,
+			adviceSays)
 	}
 	info := m.must(logical.ListOperation, "status/", nil).Data["key_info"].(map[string]any)
 	if listed := info[name].(map[string]any)["state"]; listed != string(want) {
@@ -153,7 +154,8 @@ func TestStatus_RenewalAndRotationThatFailDegrade(t *testing.T) {
 		m.read("creds/reports")
 		m.monitor.upkeep(activity, "reports", failedCall(http.StatusBadGateway, "no answer"), testTime.Add(time.Minute))
 		data := m.wantState("reports", health.StateDegraded, activity.String())
-		if got := data[activity.String()].(map[string]any); got["next_try"] != instant(testTime.Add(time.Minute)) || got["count"] != 1 {
+		got := data[activity.String()].(map[string]any)
+		if got["next_try"] != instant(testTime.Add(time.Minute)) || got["count"] != 1 {
 			t.Errorf("%s is %v", activity, got)
 		}
 		m.monitor.upkeep(activity, "reports", nil, time.Time{})
@@ -176,7 +178,8 @@ func TestStatus_DamagedEntryFailsAndHidesNoOther(t *testing.T) {
 	t.Parallel()
 	m := newMount(t)
 	m.write("reports", accessKeyFields())
-	if err := m.storage.Put(t.Context(), &logical.StorageEntry{Key: "config/damaged", Value: []byte(`{"CANARY`)}); err != nil {
+	damaged := &logical.StorageEntry{Key: "config/damaged", Value: []byte(`{"CANARY`)}
+	if err := m.storage.Put(t.Context(), damaged); err != nil {
 		t.Fatal(err)
 	}
 	data := m.wantState("damaged", health.StateFailing, "cannot be read")
@@ -207,7 +210,8 @@ func TestStatus_OfAConnectionThatIsNotThere(t *testing.T) {
 
 func TestStatus_ShowsNoSecret(t *testing.T) {
 	sessionTest(t, func(t *testing.T, m *mount, _ *service) {
-		m.write("keys", accessKeyFields(with("secret_key", "CANARY-key"), with("proxy_url", "http://u:CANARY-proxy@proxy.example:80")))
+		m.write("keys", accessKeyFields(with("secret_key", "CANARY-key"),
+			with("proxy_url", "http://u:CANARY-proxy@proxy.example:80")))
 		m.writeConnections(1)
 		m.read("creds/keys")
 		m.readCreds(t.Context(), "orders-0")
@@ -239,7 +243,8 @@ func TestStatus_OnAStandbyIsMarked(t *testing.T) {
 	}
 	m.start()
 	m.System().(*logical.StaticSystemView).ReplicationStateVal = consts.ReplicationPerformanceStandby
-	for _, resp := range []*logical.Response{m.read("status/reports"), m.read("status"), m.must(logical.ListOperation, "status/", nil)} {
+	for _, resp := range []*logical.Response{m.read("status/reports"), m.read("status"),
+		m.must(logical.ListOperation, "status/", nil)} {
 		if !slices.Contains(resp.Warnings, standbyWarning) {
 			t.Errorf("a standby's %v has the warnings %q", resp.Data, resp.Warnings)
 		}
@@ -273,8 +278,8 @@ func TestStatus_CallerThatHangsUp(t *testing.T) {
 	m := newMount(t)
 	m.write("reports", accessKeyFields())
 	m.storage.hangOn(configPrefix)
-	for path, op := range map[string]logical.Operation{"status": logical.ReadOperation, "status/": logical.ListOperation,
-		"status/reports": logical.ReadOperation} {
+	for path, op := range map[string]logical.Operation{"status": logical.ReadOperation,
+		"status/": logical.ListOperation, "status/reports": logical.ReadOperation} {
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
 		if _, err := m.do(ctx, op, path, nil); !errors.Is(err, context.Canceled) {

@@ -7,8 +7,8 @@ import (
 	"github.com/s3conn/vault-plugin-s3conn/internal/session"
 )
 
-// sessionWatch is the pool's Observer. Its log has one line for each change of state, at a level that says how urgent it
-// is; what merely goes on is logged for debugging.
+// sessionWatch is the pool's Observer. Its log has one line for each change of state, at a level that says how urgent
+// it is; what merely goes on is logged for debugging.
 type sessionWatch struct{ *backend }
 
 // Obtained implements session.Observer.

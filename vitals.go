@@ -59,8 +59,8 @@ const (
 	maxRereads = 256
 )
 
-// vitalsIndex keeps the vitals of all connections, so that a status need not read and parse every one. It is empty until
-// somebody asks; the names are listed anew each time. It is safe for concurrent use.
+// vitalsIndex keeps the vitals of all connections, so that a status need not read and parse every one. It is empty
+// until somebody asks; the names are listed anew each time. It is safe for concurrent use.
 type vitalsIndex struct {
 	clock session.Clock
 	read  func(ctx context.Context, storage logical.Storage, name string) (*vitals, error)
@@ -77,7 +77,7 @@ type vitalsIndex struct {
 
 func (b *backend) newVitalsIndex() *vitalsIndex {
 	return &vitalsIndex{
-		clock:  b.clock,
+		clock:  func() session.Instant { return b.clock() },
 		read:   b.readVitals,
 		gone:   b.monitor.records.Forget,
 		turn:   make(chan struct{}, 1),
@@ -178,11 +178,9 @@ func (x *vitalsIndex) due(names []string) []string {
 }
 
 // readThose reads the vitals of the names, many at a time, and keeps them.
-func (x *vitalsIndex) readThose(
-	ctx context.Context,
-	storage logical.Storage,
-	names []string,
-) (map[string]*vitals, error) {
+func (x *vitalsIndex) readThose(ctx context.Context, storage logical.Storage, names []string) (
+	map[string]*vitals, error,
+) {
 	read := make([]*vitals, len(names))
 	reads, reading := errgroup.WithContext(ctx)
 	reads.SetLimit(maxListLoads)

@@ -69,8 +69,8 @@ func Draw(
 	)
 	p.add(`<title>%s</title>`, escaped(d.Title+": "+subtitle))
 	p.add(
-		`<style>.h{font-size:20px;font-weight:600}.t{font-size:13px;font-weight:600}.s,.a{font-size:11px;fill:#57606a}` +
-			`.v{font-size:30px;font-weight:600}.g{stroke:#d8dee4;stroke-width:1}.l{fill:none;stroke-width:1.6}</style>`,
+		`<style>.h{font-size:20px;font-weight:600}.t{font-size:13px;font-weight:600}` +
+			`.s,.a{font-size:11px;fill:#57606a}.v{font-size:30px;font-weight:600}.g{stroke:#d8dee4;stroke-width:1}.l{fill:none;stroke-width:1.6}</style>`,
 	)
 	p.add(`<rect width="%d" height="%d" fill="#f6f8fa"/>`, width, height)
 	p.text(gap, 29, "h", "start", d.Title)
@@ -107,7 +107,8 @@ type legended struct {
 	name string
 }
 
-// run returns what the panel's queries return, the same name always in the same order. A panel of one value has it last.
+// run returns what the panel's queries return, the same name always in the same order. A panel of one value has it
+// last.
 func (p Panel) run(ctx context.Context, from Prometheus, values Values, window Window) ([]legended, error) {
 	var all []legended
 	for _, target := range p.Targets {
