@@ -35,8 +35,9 @@ type entities struct {
 
 	asking singleflight.Group
 
-	mu   sync.Mutex
-	byID map[string]knownEntity
+	mu    sync.Mutex
+	byID  map[string]knownEntity
+	swept time.Time // when those that are too old to be used were last forgotten
 }
 
 type knownEntity struct {
@@ -102,20 +103,26 @@ func (e *entities) askVault(id string) (entity *scope.Entity, err error) {
 	entity = entityFacts(told)
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if len(e.byID) >= maxEntities {
-		e.makeRoom(asked)
-	}
+	e.makeRoom(asked)
 	e.byID[id] = knownEntity{entity, asked}
 	return entity, nil
 }
 
-// makeRoom forgets entities that are too old to be used, and half of the others if that is not enough. The caller
-// holds the lock.
+// makeRoom forgets, once a minute, entities that are too old to be used, and half of the others where there are too
+// many. The caller holds the lock.
 func (e *entities) makeRoom(now time.Time) {
+	full := len(e.byID) >= maxEntities
+	if age := now.Sub(e.swept); !full && age >= 0 && age < entityAge {
+		return
+	}
+	e.swept = now
 	for id, known := range e.byID {
 		if now.Sub(known.asked) >= entityAge {
 			delete(e.byID, id)
 		}
+	}
+	if len(e.byID) < maxEntities {
+		return
 	}
 	for id := range e.byID {
 		if len(e.byID) <= maxEntities/2 {

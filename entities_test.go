@@ -129,6 +129,10 @@ func TestEntities_AreBounded(t *testing.T) {
 	if known := len(e.byID); known > maxEntities || known < maxEntities/2 {
 		t.Errorf("%d entities are known, want at most %d and not far fewer", known, maxEntities)
 	}
+	clock.Advance(entityAge)
+	if _, err := e.of(t.Context(), "another"); err != nil || len(e.byID) != 1 {
+		t.Errorf("a minute later %d entities are known (%v), want the one that was asked for", len(e.byID), err)
+	}
 }
 
 // Templates give what Vault's own give, wherever they give anything.

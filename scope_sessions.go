@@ -94,6 +94,7 @@ func loadVariant(ctx context.Context, storage logical.Storage, key session.Key) 
 	if err != nil {
 		return nil, err
 	}
+	narrowed.Variant = key.Variant // the same text, held once
 	return &inUse{conn: templates.conn, certificateEnd: templates.certificateEnd, program: templates.program,
 		narrowed: narrowed}, nil
 }

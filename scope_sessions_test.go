@@ -2,6 +2,7 @@ package s3conn
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -84,58 +85,67 @@ func TestScoped_AreRefreshedAndNeverOutliveTheirEnd(t *testing.T) {
 	})
 }
 
+// storedSessionOf is the stored session of the scope "reports".
+func (s *scopeTest) storedSessionOf() string {
+	s.t.Helper()
+	entry, err := s.storage.Get(s.t.Context(), sessionKey(session.Key{Name: "orders", Scope: "reports"}))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	if entry == nil {
+		return ""
+	}
+	return string(entry.Value)
+}
+
 func TestScoped_ChangesEndTheirSessions(t *testing.T) {
 	withScopes(t, func(t *testing.T, s *scopeTest) {
 		s.writeTemplated()
-		stored := func() string {
-			entry, err := s.storage.Get(t.Context(), sessionKey(session.Key{Name: "orders", Scope: "reports"}))
-			if err != nil {
-				t.Fatal(err)
-			}
-			if entry == nil {
-				return ""
-			}
-			return string(entry.Value)
-		}
 		last := map[string]string{}
 		renewed := func(after string, paths ...string) {
 			t.Helper()
 			for _, path := range []string{"creds/orders/reports", "creds/orders/home"} {
 				key := s.keyFor("e-1", path)
-				changed := strings.Contains(strings.Join(paths, " "), path)
-				if (key != last[path]) != changed {
-					t.Errorf("after %s %s gives %s, and before %s; want a change: %v", after, path, key, last[path],
+				if changed := slices.Contains(paths, path); (key != last[path]) != changed {
+					t.Errorf("after %s %s gives %s, before it %s; want a change: %v", after, path, key, last[path],
 						changed)
 				}
 				last[path] = key
 			}
 		}
 		renewed("nothing", "creds/orders/reports", "creds/orders/home")
-		if stored() == "" {
+		if s.storedSessionOf() == "" {
 			t.Error("the session is not stored")
 		}
 		s.writeScopeOf("orders", "reports", map[string]any{"access": "read"})
-		if stored() != "" {
+		if s.storedSessionOf() != "" {
 			t.Error("a changed scope left its session in storage")
 		}
 		renewed("a change of the scope", "creds/orders/reports")
 		s.write("orders", map[string]any{"role_arn": "arn:aws:iam::123456789012:role/other"})
-		if stored() != "" {
+		if s.storedSessionOf() != "" {
 			t.Error("a changed connection left a scope's session in storage")
 		}
 		renewed("a change of the connection", "creds/orders/reports", "creds/orders/home")
+	})
+}
+
+func TestScoped_DeletionsEndTheirSessions(t *testing.T) {
+	withScopes(t, func(t *testing.T, s *scopeTest) {
+		s.writeTemplated()
+		s.keyFor("e-1", "creds/orders/reports")
+		s.keyFor("e-1", "creds/orders/home")
 		s.must(logical.DeleteOperation, "scopes/orders/reports", nil)
-		if text := s.refused(logical.ReadOperation, "creds/orders/reports", nil); !strings.Contains(text,
-			`connection "orders" has no scope "reports"`) {
-			t.Errorf("a deleted scope: %q", text)
+		text := s.refused(logical.ReadOperation, "creds/orders/reports", nil)
+		if !strings.Contains(text, `connection "orders" has no scope "reports"`) || s.storedSessionOf() != "" {
+			t.Errorf("a deleted scope: %q, and its session is stored as %q", text, s.storedSessionOf())
 		}
+		s.writeScopeOf("orders", "reports", scopeFields())
+		s.keyFor("e-1", "creds/orders/reports")
 		s.must(logical.DeleteOperation, "config/orders", nil)
-		if text := s.refused(logical.ReadOperation, "creds/orders/home", nil); !strings.Contains(text,
-			`no connection "orders"`) {
-			t.Errorf("a deleted connection: %q", text)
-		}
-		if stored() != "" {
-			t.Error("a deleted connection left a scope's session")
+		text = s.refused(logical.ReadOperation, "creds/orders/home", nil)
+		if !strings.Contains(text, `no connection "orders"`) || s.storedSessionOf() != "" {
+			t.Errorf("a deleted connection: %q, and a scope's session is stored as %q", text, s.storedSessionOf())
 		}
 	})
 }

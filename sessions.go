@@ -154,8 +154,8 @@ type reader struct {
 	scope string // empty: those of the connection itself
 }
 
-// credentialsFor returns what is in use for a reader, its key, and the credentials: the access keys, or a session with at
-// least the wanted life where the session's lifetime allows that. It counts the read.
+// credentialsFor returns what is in use for a reader, its key, and the credentials: the access keys, or a session with
+// at least the wanted life where the session's lifetime allows that. It counts the read.
 func (b *backend) credentialsFor(
 	ctx context.Context, r reader, want time.Duration,
 ) (*inUse, session.Key, session.Session, error) {

@@ -94,7 +94,8 @@ func keyRows() []field.Field[Connection] {
 		{
 			Row: field.Row{Name: "rotation_grace", Group: "Access key", BelongsTo: AuthAccessKey, Type: field.Seconds,
 				Description: "How long the access key before still works after a rotation, in seconds: at least " +
-					"3600, because SDKs come back within an hour, and less than rotation_period. The default is 7200, " +
+					"3600, because SDKs come back within an hour, and less than rotation_period. The default is " +
+					"7200, " +
 					"or half of rotation_period where that is less."},
 			Place: func(c *Connection) any { return &c.RotationGrace },
 		},

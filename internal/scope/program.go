@@ -21,6 +21,9 @@ type Program struct {
 	tagValues      []*template
 	sourceIdentity *template
 
+	// What every rendering has in common.
+	buckets, access, transitiveTagKeys []string
+
 	directives []directive // of all templates, each once
 	fixed      *Rendered   // where there is no directive
 }
@@ -45,7 +48,10 @@ func Compile(s Scope, f Facts) (*Program, error) {
 
 // prepare adds what is wrong with templates and the policy to problems; its result is only to be used without any.
 func prepare(s Scope, f Facts, problems *problem.List) *Program {
-	p := &Program{scope: s, facts: f}
+	p := &Program{scope: s, facts: f, transitiveTagKeys: distinct(s.TransitiveTagKeys)}
+	if s.Policy == "" {
+		p.buckets, p.access = distinct(s.Buckets), s.access()
+	}
 	parse := func(field, text string) *template {
 		parsed, fault := parseTemplate(text)
 		if fault != "" {

@@ -61,7 +61,7 @@ func (p *Program) Render(e *Entity) (*Rendered, error) {
 	}
 	r := &Rendered{
 		Variant: variant, RoleARN: p.scope.role(p.facts), ExternalID: p.scope.ExternalID,
-		TransitiveTagKeys: distinct(p.scope.TransitiveTagKeys), Duration: p.scope.duration(),
+		TransitiveTagKeys: p.transitiveTagKeys, Duration: p.scope.duration(),
 		OwnPolicy: p.policy != nil,
 	}
 	if field, fault := p.renderInto(r, e); fault != "" {
@@ -98,7 +98,7 @@ func (p *Program) renderInto(r *Rendered, e *Entity) (field, fault string) {
 		r.Prefixes = append(r.Prefixes, text)
 	}
 	r.Prefixes = distinctPrefixes(r.Prefixes)
-	r.Buckets, r.Access = distinct(p.scope.Buckets), p.scope.access()
+	r.Buckets, r.Access = p.buckets, p.access
 	granted := p.grant(r.Prefixes)
 	r.Policy = granted.document()
 	return "prefixes", p.tooLong(r.Policy)
