@@ -15,6 +15,10 @@ import (
 const privateKeyWant = "want one PEM block that begins with -----BEGIN PRIVATE KEY-----, " +
 	"ENCRYPTED PRIVATE KEY, RSA PRIVATE KEY or EC PRIVATE KEY (from DER: openssl pkey -inform der)"
 
+// maxPrivateKey bounds a key in DER, in bytes: RSA of 8192 bits, encrypted, has under 5 KiB, ML-DSA-87 7.5 KiB. Without it
+// the numbers of a forged RSA key, which are compared with each other before its size is known, would cost a second.
+const maxPrivateKey = 16 << 10
+
 const convertKey = "convert it with: openssl pkcs8 -topk8 -v2 aes-256-cbc -in old.pem -out new.pem"
 
 // ParsePrivateKey parses the PEM text of one private key: PKCS#8, PKCS#8 encrypted with PBES2, PKCS#1,
@@ -65,6 +69,10 @@ func decodeKeyBlock(block *pem.Block, passphrase []byte) (any, error) {
 		// This format derives its key with one round of MD5 and checks nothing (RFC 1421).
 		return nil, fmt.Errorf("parsing private key: %w: it is encrypted in OpenSSL's old PEM format; %s",
 			ErrUnsupportedKey, convertKey)
+	}
+	if size := len(block.Bytes); size > maxPrivateKey {
+		return nil, fmt.Errorf("parsing private key: %w: the key is %d bytes long; at most %d are read",
+			ErrUnsupportedKey, size, maxPrivateKey)
 	}
 	var key any
 	var err error

@@ -154,7 +154,13 @@ func keyRefusals(t *testing.T) map[string]keyRefusal {
 		"secp256k1":           {key("secp256k1"), "", ErrUnsupportedKey, "P-256"},
 		"encrypted secp256k1": {key("secp256k1-encrypted"), keysPassphrase, ErrUnsupportedKey, "P-256"},
 		"secp256k1 SEC 1":     {key("secp256k1-sec1"), "", ErrUnsupportedKey, "P-256"},
-		"RSA of 1024 bits":    {key("rsa1024"), "", ErrUnsupportedKey, "RSA of 1024 bits"},
+		"longer than any key": {
+			encodePEM(pkcs1Block, make([]byte, maxPrivateKey+1)),
+			"",
+			ErrUnsupportedKey,
+			"the key is 16385 bytes long; at most 16384 are read",
+		},
+		"RSA of 1024 bits": {key("rsa1024"), "", ErrUnsupportedKey, "RSA of 1024 bits"},
 	}
 }
 

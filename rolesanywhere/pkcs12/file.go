@@ -172,6 +172,11 @@ func (f *file) addBags(content contentInfo) error {
 		return err
 	}
 	for _, bag := range bags {
+		isKey := bag.ID.Equal(oidKeyBag) || bag.ID.Equal(oidShroudedKey)
+		if size := len(bag.Value.Bytes); isKey && size > maxPrivateKey {
+			return fmt.Errorf("parsing PKCS#12: %w: its key is %d bytes long; at most %d are read",
+				rolesanywhere.ErrUnsupportedKey, size, maxPrivateKey)
+		}
 		switch {
 		case bag.ID.Equal(oidKeyBag):
 			f.keys++

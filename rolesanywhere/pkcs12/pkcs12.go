@@ -26,6 +26,7 @@ var ErrInvalid = errors.New("parsing PKCS#12")
 const (
 	maxSize       = 256 << 10 // bytes
 	maxIterations = 1_000_000 // in the whole file
+	maxPrivateKey = 16 << 10  // bytes; those of a forged RSA key are compared with each other at a cost that grows fast
 )
 
 // Parse returns the certificates of a PKCS#12 file in DER, the leaf first and then its issuers as far as the file has
