@@ -28,6 +28,7 @@ func mayImport() map[string][]string {
 		"secret":     nil,
 		"problem":    nil,
 		"schedule":   nil,
+		"gate":       nil,
 		"budget":     nil,
 		"awstest":    nil,
 		"health":     {"github.com/prometheus/"},

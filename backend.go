@@ -45,6 +45,7 @@ type backend struct {
 	obtain   obtainSession
 	assume   assumeRole
 	entities *entities
+	costs    *costs
 	sessions *sessionPool
 	monitor  *monitor
 	vitals   *vitalsIndex
@@ -57,7 +58,8 @@ type backend struct {
 }
 
 // NewFactory returns what Vault calls for every mount, and at registration with an empty configuration: it does no
-// I/O and starts nothing. The mounts of one factory share the budget of calls to AWS, as they share the account.
+// I/O and starts nothing. The mounts of one factory share the budget of calls to AWS, as they share the account, and the bounds on
+// what costs much.
 func NewFactory() logical.Factory {
 	turns, err := budget.NewGroup(time.Now, budget.DefaultRates())
 	if err != nil {
@@ -67,12 +69,14 @@ func NewFactory() logical.Factory {
 }
 
 func newFactory(now func() time.Time, turns *budget.Group) logical.Factory {
+	shared := newCosts()
 	return func(ctx context.Context, config *logical.BackendConfig) (logical.Backend, error) {
 		mount := &budget.Mount{}
 		calls := &source.RolesAnywhere{Now: now, Turns: turns, Mount: mount}
 		sts := &source.STS{Now: now, Turns: turns, Mount: mount}
 		b := newBackend(now, calls.Obtain, sts.Obtain)
 		calls.Observe, sts.Observe, b.monitor.waiting = b.monitor.called, b.monitor.called, mount.Waiting
+		b.costs = shared
 		if err := b.Setup(ctx, config); err != nil {
 			return nil, err
 		}
@@ -82,7 +86,7 @@ func newFactory(now func() time.Time, turns *budget.Group) logical.Factory {
 
 func newBackend(now func() time.Time, obtain obtainSession, assume assumeRole) *backend {
 	b := &backend{now: now, clock: session.NewClock(now), process: rand.Text(),
-		obtain: obtain, assume: assume, locks: newNameLocks()}
+		obtain: obtain, assume: assume, locks: newNameLocks(), costs: newCosts()}
 	b.rows = map[*framework.Path][]field.Row{}
 	b.nameOnly = map[string]*framework.FieldSchema{"name": connectionNameSchema()}
 	b.scopeNames = map[string]*framework.FieldSchema{"name": connectionNameSchema(), "scope": scopeNameSchema()}

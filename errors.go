@@ -88,7 +88,8 @@ func statusOf(err error) (status int, known bool) {
 // temporary reports whether the error is one that the same request may not get again.
 func temporary(err error) bool {
 	return errors.Is(err, session.ErrPending) || errors.Is(err, session.ErrGone) || errors.Is(err, session.ErrUnsettled) ||
-		errors.Is(err, session.ErrClosing) || errors.Is(err, errLocked) || errors.Is(err, errSlow) ||
+		errors.Is(err, session.ErrClosing) || errors.Is(err, errLocked) ||
+		errors.Is(err, errDeriving) || errors.Is(err, errSlow) ||
 		errors.Is(err, awscall.ErrSessionEnding) || errors.Is(err, errEntityPending)
 }
 

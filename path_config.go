@@ -226,7 +226,10 @@ func (b *backend) prepareConnection(ctx context.Context, req *logical.Request, n
 	}
 	field.RefuseUnknown(p, req.Data, append(field.Names(connection.Table().Rows()), "name"))
 	conn := connection.Merge(base, req.Data, p)
-	warnings := conn.Validate(b.now(), p)
+	warnings, err := b.validate(ctx, &conn, p)
+	if err != nil {
+		return connection.Connection{}, nil, fmt.Errorf("%s: %w", subject, err)
+	}
 	if err := p.Err(subject, outcome); err != nil {
 		return connection.Connection{}, nil, err
 	}

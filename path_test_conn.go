@@ -2,6 +2,7 @@ package s3conn
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 
 	"github.com/hashicorp/vault/sdk/framework"
@@ -78,7 +79,10 @@ func (b *backend) testSettings(ctx context.Context, req *logical.Request, _ *fra
 	p := requestProblems(ctx)
 	field.RefuseUnknown(p, req.Data, field.Names(connection.Table().Settings()))
 	conn := connection.Merge(connection.New(), req.Data, p)
-	warnings := conn.Validate(b.now(), p)
+	warnings, err := b.validate(ctx, &conn, p)
+	if err != nil {
+		return nil, fmt.Errorf("testing settings: %w", err)
+	}
 	if err := p.Err("testing settings", "nothing was called"); err != nil {
 		return nil, err
 	}

@@ -10,7 +10,6 @@ import (
 	"github.com/s3conn/vault-plugin-s3conn/internal/connection"
 	"github.com/s3conn/vault-plugin-s3conn/internal/network"
 	"github.com/s3conn/vault-plugin-s3conn/internal/session"
-	"github.com/s3conn/vault-plugin-s3conn/internal/upstream"
 )
 
 const (
@@ -50,7 +49,7 @@ func (b *backend) probe(ctx context.Context, conn *connection.Connection) (*prob
 	buckets, err := b.listBuckets(ctx, conn, &result.credentials)
 	b.monitor.calledAt(opListBuckets, created, err)
 	if err != nil {
-		return nil, upstream.Describe(opListBuckets, err)
+		return nil, describeListBuckets(err)
 	}
 	result.buckets = *buckets
 	result.createSession, result.listBuckets = created.Sub(start), b.now().Sub(created)
@@ -63,7 +62,7 @@ func (b *backend) listBuckets(ctx context.Context, conn *connection.Connection, 
 		return nil, err
 	}
 	defer httpClient.CloseIdleConnections()
-	client := &awscall.Client{HTTP: httpClient, Now: b.now}
+	client := &awscall.Client{HTTP: httpClient, Now: b.now, EnterLarge: b.costs.largeResponses.Enter}
 	return client.ListBuckets(ctx, storeOf(conn), callCredentials(creds))
 }
 

@@ -54,8 +54,12 @@ func (b *backend) probeScope(ctx context.Context, conn *connection.Connection, n
 	var others []string
 	if len(narrowed.Prefixes) == 0 {
 		// What lies outside a whole bucket is another one. A connection that may not list its buckets has none to try.
-		if list, err := store.client.ListBuckets(ctx, store.address, callCredentials(&caller)); err == nil {
+		list, err := store.client.ListBuckets(ctx, store.address, callCredentials(&caller))
+		switch {
+		case err == nil:
 			others = list.Names
+		case errors.Is(err, awscall.ErrBusy):
+			return nil, describeListBuckets(err)
 		}
 	}
 	probe.fence = narrowed.Fence(others)
@@ -80,7 +84,7 @@ func (b *backend) newStore(conn *connection.Connection) (*objectStore, error) {
 		return nil, err
 	}
 	return &objectStore{
-		client:  &awscall.Client{HTTP: httpClient, Now: b.now},
+		client:  &awscall.Client{HTTP: httpClient, Now: b.now, EnterLarge: b.costs.largeResponses.Enter},
 		address: storeOf(conn),
 		close:   httpClient.CloseIdleConnections,
 	}, nil

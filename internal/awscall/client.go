@@ -28,7 +28,8 @@ const (
 	// Timeout bounds a call from its start to the last byte of its response that is read.
 	Timeout = 10 * time.Second
 
-	// maxSmallResponse bounds every response but that of ListBuckets, in bytes.
+	// maxSmallResponse bounds every response but that of ListBuckets, in bytes. What is larger is read in turns: see
+	// [Client].
 	maxSmallResponse = 256 << 10
 
 	contentSHA256 = "X-Amz-Content-Sha256"
@@ -43,7 +44,14 @@ type Client struct {
 	HTTP *http.Client
 	// Now is the clock that requests are signed by.
 	Now func() time.Time
+	// EnterLarge is called before more than 256 KiB of a response are read, so that large ones do not take all of a
+	// host's processors: it waits for a place, which leave gives back. Its error is returned as [ErrBusy]. nil: no
+	// wait.
+	EnterLarge func(ctx context.Context) (leave func(), err error)
 }
+
+// ErrBusy is returned when a large response was not read, since others were being read all the time.
+var ErrBusy = errors.New("reading the response: other large responses were being read all the time; try again")
 
 // Credentials sign a request. SessionToken is empty for access keys that do not expire.
 type Credentials struct {
@@ -85,7 +93,9 @@ func (c *Client) do(ctx context.Context, what call, creds Credentials, read func
 		return err
 	}
 	defer response.Body.Close()
-	body := &bodyReader{body: response.Body, left: what.limit}
+	body := &bodyReader{body: response.Body, left: what.limit, small: maxSmallResponse,
+		enter: func() (func(), error) { return c.enterLarge(ctx) }}
+	defer body.close()
 	if response.StatusCode < 200 || response.StatusCode > 299 {
 		return readRefusal(what.service, response, body)
 	}
@@ -136,11 +146,32 @@ func parseEndpoint(endpoint string) (*url.URL, error) {
 	return &url.URL{Scheme: u.Scheme, Host: u.Host, Path: strings.TrimSuffix(u.Path, "/") + "/"}, nil
 }
 
-// bodyReader reads a response's body up to a limit, and remembers an error that is the connection's.
+func (c *Client) enterLarge(ctx context.Context) (leave func(), err error) {
+	if c.EnterLarge == nil {
+		return func() {}, nil
+	}
+	leave, err = c.EnterLarge(ctx)
+	if err != nil {
+		return nil, ErrBusy
+	}
+	return leave, nil
+}
+
+// bodyReader reads a response's body up to a limit, and remembers an error that is not about what it holds.
 type bodyReader struct {
-	body io.Reader
-	left int64
-	err  error
+	body  io.Reader
+	left  int64
+	small int64 // bytes that are read before enter
+	enter func() (leave func(), err error)
+	leave func() // after enter
+	err   error
+}
+
+// close gives back what enter has taken.
+func (b *bodyReader) close() {
+	if b.leave != nil {
+		b.leave()
+	}
 }
 
 var errTooLarge = errors.New("it is larger than any response of this operation")
@@ -149,8 +180,17 @@ func (b *bodyReader) Read(p []byte) (int, error) {
 	if b.left <= 0 {
 		return 0, errTooLarge
 	}
-	n, err := b.body.Read(p[:min(int64(len(p)), b.left)])
-	b.left -= int64(n)
+	room := min(int64(len(p)), b.left)
+	switch {
+	case b.small > 0:
+		room = min(room, b.small)
+	case b.leave == nil:
+		if b.leave, b.err = b.enter(); b.err != nil {
+			return 0, b.err
+		}
+	}
+	n, err := b.body.Read(p[:room])
+	b.left, b.small = b.left-int64(n), b.small-int64(n)
 	if err != nil && !errors.Is(err, io.EOF) {
 		b.err = err
 	}

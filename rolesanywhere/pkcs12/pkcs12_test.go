@@ -110,6 +110,7 @@ func TestParse_OpensNothingCostly(t *testing.T) {
 	t.Parallel()
 	costly := shroudedKey(t, math.MaxInt32)
 	zero := shroudedKey(t, 0)
+	long := safeBag{ID: oidKeyBag, Value: explicit(mustMarshal(t, make([]byte, maxPrivateKey)))}
 	oldPBE := safeBag{ID: oidShroudedKey, Value: explicit(mustMarshal(t, encryptedKey{
 		pkix.AlgorithmIdentifier{Algorithm: asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 12, 1, 3},
 			Parameters: raw(t, pbeParameters{[]byte("saltsalt"), math.MaxInt32})}, make([]byte, 32)}))}
@@ -138,6 +139,7 @@ func TestParse_OpensNothingCostly(t *testing.T) {
 		"in sight without iterations": {p12(t, plainPart(t, zero)), ErrInvalid},
 		"two in sight":                {p12(t, plainPart(t, plainKey(t), plainKey(t))), ErrInvalid},
 		"just too much in all":        {p12(t, plainPart(t, shroudedKey(t, maxIterations))), rolesanywhere.ErrUnsupportedKey},
+		"a key longer than any":       {p12(t, plainPart(t, long)), rolesanywhere.ErrUnsupportedKey},
 		"another derivation":          {p12(t, plainPart(t, scrypt)), rolesanywhere.ErrUnsupportedKey},
 		"protected by a key in part":  {p12(t, signed), rolesanywhere.ErrUnsupportedKey},
 		"protected by a key":          {mustMarshal(t, pfx{Version: 3, AuthSafe: signed}), rolesanywhere.ErrUnsupportedKey},
