@@ -34,7 +34,7 @@ const certificateWant = "want the leaf certificate as a PEM block that begins wi
 //
 // The rules: https://docs.aws.amazon.com/rolesanywhere/latest/userguide/trust-model.html
 func ParseCertificates(pemData []byte) ([]*x509.Certificate, error) {
-	blocks, err := DecodePEM(pemData)
+	blocks, err := decodePEM(pemData)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w; %s", ErrInvalidCertificate, err, certificateWant)
 	}

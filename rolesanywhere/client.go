@@ -58,15 +58,6 @@ func attempts(n int) func(*retry.StandardOptions) {
 	}
 }
 
-// NewClient is [New], but returns an option that cannot be used as an error at once.
-func NewClient(o Options) (*Client, error) {
-	c := New(o)
-	if _, err := c.options.resolve(""); err != nil {
-		return nil, err
-	}
-	return c, nil
-}
-
 // Options returns a copy of the client's options, with the defaults filled in.
 func (c *Client) Options() Options { return c.options }
 

@@ -54,11 +54,7 @@ func newTestClient(t testing.TB, handler http.HandlerFunc, change func(*Options)
 	if change != nil {
 		change(&o)
 	}
-	client, err := NewClient(o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return client
+	return New(o)
 }
 
 func TestCreateSession_SendsWhatTheServiceReads(t *testing.T) {

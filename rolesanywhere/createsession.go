@@ -59,11 +59,7 @@ func (c *Client) createSession(
 	for _, change := range optFns {
 		change(&options)
 	}
-	region, err := in.check(options.Region)
-	if err != nil {
-		return nil, err
-	}
-	call, err := options.withDefaults().resolve(region)
+	call, err := options.withDefaults().resolve(in)
 	if err != nil {
 		return nil, err
 	}

@@ -42,7 +42,8 @@ type EndpointOptions struct {
 }
 
 // Endpoint returns the service's address in a region, with no path:
-// https://rolesanywhere.us-east-1.amazonaws.com. The region is not checked; [NewClient] does that.
+// https://rolesanywhere.us-east-1.amazonaws.com. The region is not checked here; a call of the [Client]
+// does that.
 func Endpoint(region string, o EndpointOptions) string {
 	service := signingService
 	if o.FIPS {

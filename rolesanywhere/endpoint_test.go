@@ -1,9 +1,6 @@
 package rolesanywhere
 
-import (
-	"strings"
-	"testing"
-)
+import "testing"
 
 func TestEndpoint_FollowsThePartition(t *testing.T) {
 	t.Parallel()
@@ -28,27 +25,6 @@ func TestEndpoint_FollowsThePartition(t *testing.T) {
 		}
 		if got := Endpoint(tt.region, tt.o); got != tt.want {
 			t.Errorf("Endpoint(%s, %+v) = %s, want %s", tt.region, tt.o, got, tt.want)
-		}
-	}
-}
-
-func TestSessionName_MakesAnyTextAcceptable(t *testing.T) {
-	t.Parallel()
-	for name, want := range map[string]string{
-		"":                              "",
-		"orders-api":                    "orders-api",
-		"a":                             "a-",
-		"é":                             "--",
-		"ü/b c":                         "--b-c",
-		"A_z0+=,.@-":                    "A_z0+=,.@-",
-		"a\xffb\n":                      "a-b-",
-		strings.Repeat("x", 64):         strings.Repeat("x", 64),
-		strings.Repeat("x", 63) + "éé":  strings.Repeat("x", 63) + "-",
-		"arn:aws:iam::1:role/app[prod]": "arn-aws-iam--1-role-app-prod-",
-	} {
-		got := SessionName(name)
-		if got != want || SessionName(got) != got {
-			t.Errorf("SessionName(%q) = %q, want %q", name, got, want)
 		}
 	}
 }

@@ -111,20 +111,12 @@ func (id *Identity) Chain() []*x509.Certificate { return slices.Clone(id.certifi
 // CheckValidity returns an error wrapping [ErrCertificateExpired] or [ErrCertificateNotYetValid] when
 // now is outside the period of the certificate or of an intermediate. Both ends of a period belong to it.
 func (id *Identity) CheckValidity(now time.Time) error {
-	if faults := ValidityFaults(id.certificates, now); len(faults) > 0 {
-		return faults[0]
-	}
-	return nil
-}
-
-// ValidityFaults returns what [Identity.CheckValidity] says, of every certificate that is outside its period.
-func ValidityFaults(certificates []*x509.Certificate, now time.Time) (faults []error) {
-	for i, c := range certificates {
+	for i, c := range id.certificates {
 		if err := validityFault(c, i, now); err != nil {
-			faults = append(faults, err)
+			return err
 		}
 	}
-	return faults
+	return nil
 }
 
 const redactedIdentity = "rolesanywhere.Identity(redacted)"

@@ -176,23 +176,3 @@ func (in CreateSessionInput) encode() ([]byte, error) {
 func isSessionNameRune(r rune) bool {
 	return 'A' <= r && r <= 'Z' || 'a' <= r && r <= 'z' || '0' <= r && r <= '9' || strings.ContainsRune("_+=,.@-", r)
 }
-
-// SessionName makes any text acceptable as a role session name: each character other than ASCII
-// letters, digits and _+=,.@- becomes '-', what is over 64 characters is cut, and a single character
-// gets a '-' after it. Empty stays empty. Applying it twice changes nothing more.
-func SessionName(s string) string {
-	var b strings.Builder
-	for _, r := range s {
-		if b.Len() == maxSessionName {
-			break
-		}
-		if !isSessionNameRune(r) {
-			r = '-'
-		}
-		b.WriteByte(byte(r))
-	}
-	if 0 < b.Len() && b.Len() < minSessionName {
-		b.WriteByte('-')
-	}
-	return b.String()
-}

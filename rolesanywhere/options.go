@@ -86,15 +86,19 @@ type call struct {
 	url string
 }
 
-// resolve judges o for a call whose trust anchor is in anchorRegion.
-func (o Options) resolve(anchorRegion string) (*call, error) {
-	if o.Region == "" {
-		o.Region = anchorRegion
-	}
-	if o.Region != "" || anchorRegion != "" {
+// resolve judges o and in, and takes the region from the trust anchor.
+func (o Options) resolve(in CreateSessionInput) (*call, error) {
+	if o.Region != "" {
 		if err := checkRegion(o.Region); err != nil {
 			return nil, err
 		}
+	}
+	var err error
+	if o.Region, err = in.check(o.Region); err != nil {
+		return nil, err
+	}
+	if err := checkRegion(o.Region); err != nil {
+		return nil, err
 	}
 	if o.Endpoint == "" {
 		o.Endpoint = Endpoint(o.Region, o.EndpointOptions)

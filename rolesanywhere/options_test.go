@@ -13,7 +13,7 @@ import (
 	"github.com/aws/smithy-go/logging"
 )
 
-func TestNewClient_TellsWhatIsWrong(t *testing.T) {
+func TestCreateSession_RefusesBadOptionsUnsent(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
 		o    Options
@@ -32,30 +32,31 @@ func TestNewClient_TellsWhatIsWrong(t *testing.T) {
 		"not a URL":          {Options{Region: "us-east-1", Endpoint: "https://CANARY:x%zz"}, "checking endpoint"},
 		"negative timeout":   {Options{Region: "us-east-1", Timeout: -1}, "checking timeout"},
 	} {
-		client, err := NewClient(tt.o)
-		if client != nil || !errors.Is(err, ErrInvalidInput) || !strings.Contains(err.Error(), tt.says) ||
+		client := New(tt.o, func(o *Options) { o.HTTPClient = doerFunc(fail(errors.New("a request was sent"))) })
+		out, err := client.CreateSession(t.Context(), vectorIdentity(t, "p256"), testInput())
+		if out != nil || !errors.Is(err, ErrInvalidInput) || !strings.Contains(err.Error(), tt.says) ||
 			strings.Contains(err.Error(), "CANARY") {
 			t.Errorf("%s: error = %v; want ErrInvalidInput saying %q", name, err, tt.says)
 		}
 	}
 }
 
-func TestNewClient_FindsTheAddress(t *testing.T) {
+func TestNew_FindsTheAddress(t *testing.T) {
 	t.Parallel()
 	for endpoint, want := range map[string]string{
-		"":                     "https://rolesanywhere.eu-west-1.amazonaws.com/sessions",
+		"":                     "https://rolesanywhere.us-east-1.amazonaws.com/sessions",
 		"http://127.0.0.1:1":   "http://127.0.0.1:1/sessions",
 		"https://h/":           "https://h/sessions",
 		"https://h:8443/base/": "https://h:8443/base/sessions",
 	} {
-		call, err := New(Options{Region: "eu-west-1", Endpoint: endpoint}).options.resolve("")
+		call, err := New(Options{Endpoint: endpoint}).options.resolve(testInput())
 		if err != nil || call.url != want {
 			t.Errorf("%q: call = %+v, %v, want %s", endpoint, call, err, want)
 		}
 	}
 }
 
-func TestNewClient_DefaultTransportIsClosedToTheEnvironment(t *testing.T) {
+func TestNew_DefaultTransportIsClosedToTheEnvironment(t *testing.T) {
 	t.Parallel()
 	client := New(Options{Region: "us-east-1"})
 	transport := client.Options().HTTPClient.(redirectless).Transport.(*http.Transport)
@@ -64,7 +65,7 @@ func TestNewClient_DefaultTransportIsClosedToTheEnvironment(t *testing.T) {
 	}
 }
 
-func TestNewClient_LeavesTheCallersHTTPClientAlone(t *testing.T) {
+func TestNew_LeavesTheCallersHTTPClientAlone(t *testing.T) {
 	t.Parallel()
 	mine := &http.Client{Timeout: time.Minute}
 	client := New(Options{Region: "us-east-1", HTTPClient: mine})

@@ -23,11 +23,11 @@ const (
 
 var pemBegin = []byte("-----BEGIN")
 
-// DecodePEM returns every PEM block of data, at least one. Text before a block is allowed, since openssl writes
+// decodePEM returns every PEM block of data, at least one. Text before a block is allowed, since openssl writes
 // such (RFC 7468, section 2); text after the last one is not, because it may be a block cut short.
 // A damaged block is an error: pem.Decode steps over it in silence, which would drop an intermediate.
 // Errors never quote data, which may hold a private key.
-func DecodePEM(data []byte) ([]*pem.Block, error) {
+func decodePEM(data []byte) ([]*pem.Block, error) {
 	if len(data) > maxPEM {
 		return nil, fmt.Errorf("the text is %d bytes long; at most %d are read", len(data), maxPEM)
 	}
@@ -68,7 +68,7 @@ func isPrivateKeyBlock(blockType string) bool {
 
 // splitPEM takes the certificates and the key of one text apart, in the order they have.
 func splitPEM(data []byte) (certificates, key []byte, err error) {
-	blocks, err := DecodePEM(data)
+	blocks, err := decodePEM(data)
 	if err != nil {
 		return nil, nil, fmt.Errorf("%w: %w", ErrInvalidCertificate, err)
 	}

@@ -33,7 +33,7 @@ const convertKey = "convert it with: openssl pkcs8 -topk8 -v2 aes-256-cbc -in ol
 // Errors wrap [ErrInvalidPrivateKey], [ErrUnsupportedKey], [ErrPassphraseRequired] or
 // [ErrPassphraseIncorrect].
 func ParsePrivateKey(pemData, passphrase []byte) (crypto.Signer, error) {
-	blocks, err := DecodePEM(pemData)
+	blocks, err := decodePEM(pemData)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w; %s", ErrInvalidPrivateKey, err, privateKeyWant)
 	}

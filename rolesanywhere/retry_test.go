@@ -85,11 +85,7 @@ func callScripted(
 	if change != nil {
 		change(&o)
 	}
-	client, err := NewClient(o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	out, err := client.CreateSession(ctx, id, testInput())
+	out, err := New(o).CreateSession(ctx, id, testInput())
 	return doer, out, err
 }
 
@@ -249,13 +245,8 @@ func TestConnectionError_QuotesNothingThatWasSent(t *testing.T) {
 			_ = conn.Close()
 		}))
 		t.Cleanup(server.Close)
-		client, err := NewClient(
-			Options{Region: "us-east-1", Endpoint: server.URL, Now: vectorClock, Retryer: aws.NopRetryer{}},
-		)
-		if err != nil {
-			t.Fatal(err)
-		}
-		_, err = client.CreateSession(t.Context(), vectorIdentity(t, "p256"), testInput())
+		client := New(Options{Endpoint: server.URL, Now: vectorClock, Retryer: aws.NopRetryer{}})
+		_, err := client.CreateSession(t.Context(), vectorIdentity(t, "p256"), testInput())
 		if _, ok := errors.AsType[*connectionError](err); !ok || strings.Contains(err.Error(), "CANARY") {
 			t.Errorf("%q: error = %v", raw, err)
 		}
