@@ -72,8 +72,8 @@ func BenchmarkScopedRead(b *testing.B) {
 	}
 }
 
-// BenchmarkScopedMemory is what the plugin keeps for one entity's session of a templated scope, and for what it knows of
-// the entity.
+// BenchmarkScopedMemory is what the plugin keeps for one entity's session of a templated scope, and for what it knows
+// of the entity.
 func BenchmarkScopedMemory(b *testing.B) {
 	for b.Loop() {
 		m, names := newScopeBench(b), entityNames()

@@ -19,7 +19,8 @@ import (
 
 const farRole = "arn:aws:iam::999999999999:role/far"
 
-// chainedLab has a stand-in for Roles Anywhere whose sessions a stand-in for STS knows: with them AssumeRole is chaining.
+// chainedLab has a stand-in for Roles Anywhere whose sessions a stand-in for STS knows: with them AssumeRole is
+// chaining.
 func chainedLab(t *testing.T, role awstest.Role) (*lab, *awstest.Server) {
 	t.Helper()
 	var sts *awstest.Server
