@@ -15,8 +15,12 @@ import (
 	"github.com/hashicorp/vault/sdk/logical"
 
 	"github.com/s3conn/vault-plugin-s3conn/internal/budget"
+	"github.com/s3conn/vault-plugin-s3conn/internal/enroll"
 	"github.com/s3conn/vault-plugin-s3conn/internal/field"
 	"github.com/s3conn/vault-plugin-s3conn/internal/health"
+	"github.com/s3conn/vault-plugin-s3conn/internal/identity"
+	"github.com/s3conn/vault-plugin-s3conn/internal/renewal"
+	"github.com/s3conn/vault-plugin-s3conn/internal/schedule"
 	"github.com/s3conn/vault-plugin-s3conn/internal/session"
 	"github.com/s3conn/vault-plugin-s3conn/internal/source"
 )
@@ -51,6 +55,15 @@ type backend struct {
 	vitals   *vitalsIndex
 	locks    *nameLocks
 	role     nodeRole
+
+	storage    logical.Storage // of the mount, for what no request asks for
+	background context.Context // ends when Vault unloads the mount
+	end        context.CancelFunc
+	keys       *identity.KeyMaker
+	newIssuer  func(enroll.Settings) (enroll.Issuer, error)
+	renewer    *renewal.Renewer
+	jobs       *schedule.Scheduler
+	search     jobSearch
 
 	nameOnly   map[string]*framework.FieldSchema // the schema of paths that take a name and nothing else
 	scopeNames map[string]*framework.FieldSchema // and of those that take a scope's name too
@@ -87,6 +100,10 @@ func newFactory(now func() time.Time, turns *budget.Group) logical.Factory {
 func newBackend(now func() time.Time, obtain obtainSession, assume assumeRole) *backend {
 	b := &backend{now: now, clock: session.NewClock(now), process: rand.Text(),
 		obtain: obtain, assume: assume, locks: newNameLocks(), costs: newCosts()}
+	b.background, b.end = context.WithCancel(context.Background())
+	b.keys, b.jobs = identity.NewKeyMaker(maxKeys), b.newJobs()
+	b.newIssuer = enroll.New
+	b.renewer = b.newRenewer()
 	b.rows = map[*framework.Path][]field.Row{}
 	b.nameOnly = map[string]*framework.FieldSchema{"name": connectionNameSchema()}
 	b.scopeNames = map[string]*framework.FieldSchema{"name": connectionNameSchema(), "scope": scopeNameSchema()}
@@ -95,7 +112,7 @@ func newBackend(now func() time.Time, obtain obtainSession, assume assumeRole) *
 		Help:           strings.TrimSpace(backendHelp),
 		BackendType:    logical.TypeLogical,
 		RunningVersion: Version,
-		PathsSpecial:   &logical.Paths{SealWrapStorage: []string{configPrefix, sessionPrefix, scopePrefix}},
+		PathsSpecial:   &logical.Paths{SealWrapStorage: []string{configPrefix, sessionPrefix, scopePrefix, identityPrefix}},
 		Paths: framework.PathAppend(
 			b.configPaths(),
 			b.scopePaths(),
@@ -106,10 +123,14 @@ func newBackend(now func() time.Time, obtain obtainSession, assume assumeRole) *
 			[]*framework.Path{b.testScopePath()},
 			b.statusPaths(),
 			b.metricsPaths(),
+			b.identityPaths(),
 		),
 		Secrets:    []*framework.Secret{b.sessionSecret()},
 		Invalidate: b.invalidate,
-		Clean:      func(context.Context) { b.sessions.Close(); b.monitor.close() },
+		Clean:      func(context.Context) { b.end(); b.sessions.Close(); b.monitor.close() },
+
+		InitializeFunc: b.initialize,
+		PeriodicFunc:   b.periodic,
 	}
 	b.role.ask = func() consts.ReplicationState { return b.System().ReplicationState() }
 	b.monitor = newMonitor(now, b.Logger, eventSender{b})
@@ -118,9 +139,15 @@ func newBackend(now func() time.Time, obtain obtainSession, assume assumeRole) *
 	return b
 }
 
+// Setup implements logical.Backend.
+func (b *backend) Setup(ctx context.Context, config *logical.BackendConfig) error {
+	b.storage = config.StorageView
+	return b.Backend.Setup(ctx, config)
+}
+
 // invalidate is called when another node has changed what is stored under the key.
 func (b *backend) invalidate(_ context.Context, key string) {
-	for _, prefix := range []string{configPrefix, sessionPrefix, scopePrefix} {
+	for _, prefix := range []string{configPrefix, sessionPrefix, scopePrefix, identityPrefix} {
 		names, found := strings.CutPrefix(key, prefix)
 		if !found {
 			continue

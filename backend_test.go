@@ -2,6 +2,7 @@ package s3conn
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"slices"
 	"strings"
@@ -76,8 +77,9 @@ func TestNewFactory_WithAnEmptyConfigurationDoesNothing(t *testing.T) {
 	if b.Type() != logical.TypeLogical || b.PluginVersion().Version != Version {
 		t.Errorf("type %v, version %q", b.Type(), b.PluginVersion().Version)
 	}
-	if b.PeriodicFunc != nil || b.InitializeFunc != nil {
-		t.Error("the backend starts work by itself")
+	if err := errors.Join(b.Initialize(t.Context(), &logical.InitializationRequest{}),
+		b.PeriodicFunc(t.Context(), &logical.Request{})); err != nil || b.search.done {
+		t.Errorf("the backend starts work by itself: %v", err)
 	}
 	b.Cleanup(t.Context())
 }
@@ -99,8 +101,8 @@ func TestNewBackend_StartsNothing(t *testing.T) {
 func TestBackend_SealWrapsWhatHoldsSecrets(t *testing.T) {
 	t.Parallel()
 	got := newMount(t).SpecialPaths()
-	if got == nil || !slices.Equal(got.SealWrapStorage, []string{"config/", "session/", "scope/"}) {
-		t.Errorf("special paths = %+v, want config/, session/ and scope/ to be seal wrapped", got)
+	if got == nil || !slices.Equal(got.SealWrapStorage, []string{"config/", "session/", "scope/", "identity/"}) {
+		t.Errorf("special paths = %+v, want config/, session/, scope/ and identity/ to be seal wrapped", got)
 	}
 	if len(got.Unauthenticated)+len(got.LocalStorage)+len(got.Root) != 0 {
 		t.Errorf("special paths = %+v, want no others", got)
@@ -130,8 +132,8 @@ func TestBackend_WritesGoToTheActiveNodeOfThePrimary(t *testing.T) {
 func TestBackend_EveryPathExplainsItself(t *testing.T) {
 	t.Parallel()
 	m := newMount(t)
-	if len(m.Paths) != 16 {
-		t.Errorf("%d paths, want 16", len(m.Paths))
+	if len(m.Paths) != 21 {
+		t.Errorf("%d paths, want 21", len(m.Paths))
 	}
 	for _, path := range m.Paths {
 		if path.HelpSynopsis == "" || path.HelpDescription == "" || path.DisplayAttrs == nil || path.DisplayAttrs.OperationPrefix != "s3conn" {

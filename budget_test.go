@@ -82,6 +82,7 @@ func TestBudget_TenThousandColdConnectionsWakeByThemselves(t *testing.T) {
 		}
 		for i := 1; i < connections; i++ {
 			names = append(names, fmt.Sprintf("orders-%d", i))
+			like.IdentityID = "" // the certificate and key are its own
 			if err := saveConnection(t.Context(), m.storage, names[i], like); err != nil {
 				t.Fatal(err)
 			}

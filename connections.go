@@ -8,6 +8,7 @@ import (
 	"github.com/hashicorp/vault/sdk/logical"
 
 	"github.com/s3conn/vault-plugin-s3conn/internal/connection"
+	"github.com/s3conn/vault-plugin-s3conn/internal/identity"
 	"github.com/s3conn/vault-plugin-s3conn/internal/problem"
 )
 
@@ -17,9 +18,28 @@ const configPrefix = "config/"
 // maxNameLength is the most bytes of a connection's name.
 const maxNameLength = 128
 
-// loadConnection returns nil when there is no connection of that name. An entry that this plugin cannot read is a
-// *connection.UnreadableError.
+// loadConnection returns a connection with its identity in it, and nil when there is no connection of that name. An entry
+// that this plugin cannot read is a *connection.UnreadableError or an *identity.UnreadableError.
 func loadConnection(ctx context.Context, storage logical.Storage, name string) (*connection.Connection, error) {
+	conn, _, err := loadWithIdentity(ctx, storage, name)
+	return conn, err
+}
+
+func loadWithIdentity(ctx context.Context, storage logical.Storage, name string) (*connection.Connection, identity.State, error) {
+	conn, err := loadConfig(ctx, storage, name)
+	if err != nil || conn == nil || !conn.UsesRolesAnywhere() {
+		return conn, identity.State{}, err
+	}
+	state, err := loadIdentity(ctx, storage, name, conn)
+	if err != nil {
+		return nil, identity.State{}, err
+	}
+	withIdentity(conn, state)
+	return conn, state, nil
+}
+
+// loadConfig returns what is stored of a connection itself, and nil when there is no connection of that name.
+func loadConfig(ctx context.Context, storage logical.Storage, name string) (*connection.Connection, error) {
 	if err := refuseName(name); err != nil {
 		return nil, err
 	}

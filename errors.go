@@ -10,7 +10,10 @@ import (
 	"github.com/hashicorp/vault/sdk/framework"
 	"github.com/hashicorp/vault/sdk/logical"
 	"github.com/s3conn/vault-plugin-s3conn/internal/awscall"
+	"github.com/s3conn/vault-plugin-s3conn/internal/enroll"
+	"github.com/s3conn/vault-plugin-s3conn/internal/identity"
 	"github.com/s3conn/vault-plugin-s3conn/internal/problem"
+	"github.com/s3conn/vault-plugin-s3conn/internal/renewal"
 	"github.com/s3conn/vault-plugin-s3conn/internal/session"
 	"github.com/s3conn/vault-plugin-s3conn/internal/upstream"
 )
@@ -67,11 +70,17 @@ func statusOf(err error) (status int, known bool) {
 		noScope  *missingScopeError
 		unscoped *unscopedError
 		open     *openFenceError
+		pending  *enroll.PendingError
 		raced    *scopeConflictError
 		failed   *upstream.Error
 		overrun  *conflictError
 	)
 	switch {
+	case errors.Is(err, identity.ErrNoCertificate), errors.Is(err, renewal.ErrNoIssuer), errors.Is(err, enroll.ErrNoIdentity),
+		errors.As(err, &pending):
+		return http.StatusBadRequest, true
+	case errors.Is(err, renewal.ErrBusy), errors.Is(err, identity.ErrChanged):
+		return http.StatusConflict, true
 	case errors.As(err, &invalid), errors.As(err, &missing), errors.As(err, &noScope), errors.As(err, &unscoped),
 		errors.As(err, &open):
 		return http.StatusBadRequest, true

@@ -169,6 +169,19 @@ func (m *mount) stored(name string) string {
 	return string(entry.Value)
 }
 
+// storedIdentity is the entry of a connection's identity, byte for byte.
+func (m *mount) storedIdentity(name string) string {
+	m.t.Helper()
+	entry, err := m.storage.Get(m.t.Context(), identityPrefix+name)
+	if err != nil {
+		m.t.Fatalf("reading storage: %v", err)
+	}
+	if entry == nil {
+		return ""
+	}
+	return string(entry.Value)
+}
+
 type lockedBuffer struct {
 	mu   sync.Mutex
 	text strings.Builder

@@ -121,7 +121,7 @@ func (b *backend) listConnections(ctx context.Context, req *logical.Request, _ *
 
 // listed returns what a list shows of a connection beside its name; nil if it was deleted meanwhile.
 func (b *backend) listed(ctx context.Context, storage logical.Storage, name string) (any, error) {
-	conn, err := loadConnection(ctx, storage, name)
+	conn, err := loadConfig(ctx, storage, name)
 	var unreadable *connection.UnreadableError
 	switch {
 	case errors.As(err, &unreadable): // one damaged entry must not hide the others
@@ -258,11 +258,20 @@ func (b *backend) replaceConnection(ctx context.Context, storage logical.Storage
 	if (now == nil) != (before == nil) || now != nil && now.Revision != before.Revision {
 		return false, nil
 	}
+	if !carryIdentity(before, now, conn) {
+		return false, nil
+	}
 	if err := b.settleScopes(ctx, storage, name, before, conn); err != nil {
 		return false, err
 	}
+	if err := importIdentity(ctx, storage, name, now, conn); err != nil {
+		return false, err
+	}
 	defer b.forget(ctx, storage, name)
-	return true, saveConnection(ctx, storage, name, conn)
+	if err := saveConnection(ctx, storage, name, conn); err != nil {
+		return false, err
+	}
+	return true, b.settleIdentity(ctx, storage, name, now, conn)
 }
 
 // forget ends the sessions of an earlier configuration, also when the client has closed the connection meanwhile: a session
@@ -295,5 +304,5 @@ func (b *backend) deleteConnection(ctx context.Context, req *logical.Request, da
 		return nil, fmt.Errorf("deleting connection %q from storage: %w", name, err)
 	}
 	b.monitor.records.Forget(name)
-	return nil, nil
+	return nil, b.deleteIdentity(ctx, req.Storage, name)
 }

@@ -124,7 +124,7 @@ func TestConfigWrite_StoresTheKeyInPlainPKCS8AndNoPassphrase(t *testing.T) {
 	m := newMount(t)
 	m.write("orders", rolesAnywhereFields(t, with("certificate",
 		"Bag Attributes\n friendlyName: CANARY\n"+vector(t, "p256.pem"))))
-	stored := m.stored("orders")
+	stored := m.stored("orders") + m.storedIdentity("orders")
 	if strings.Contains(stored, "CANARY") {
 		t.Error("text around the certificate was stored")
 	}

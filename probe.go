@@ -36,6 +36,9 @@ func (b *backend) probe(ctx context.Context, conn *connection.Connection) (*prob
 	defer cancel()
 	result := &probeResult{}
 	start := b.now()
+	if err := requireCertificate(conn, "NAME"); err != nil {
+		return nil, err
+	}
 	if conn.UsesRolesAnywhere() {
 		obtained, err := b.obtain(ctx, conn, budget.Test)
 		if err != nil {

@@ -97,6 +97,11 @@ func (st *sessionStore) Save(ctx context.Context, storage logical.Storage, key s
 	if !current() {
 		return // a write or delete, which holds the lock too, has removed what was stored
 	}
+	st.put(ctx, storage, key, subject, s)
+}
+
+// put stores a session. The caller holds the lock under which the key's settings are written.
+func (st *sessionStore) put(ctx context.Context, storage logical.Storage, key session.Key, subject *inUse, s session.Session) {
 	entry, err := logical.StorageEntryJSON(sessionKey(key), &storedSession{
 		Version:      sessionVersion,
 		Revision:     subject.Revision(),

@@ -3,6 +3,7 @@ package s3conn
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/hashicorp/vault/sdk/logical"
@@ -10,6 +11,8 @@ import (
 	"github.com/s3conn/vault-plugin-s3conn/internal/budget"
 	"github.com/s3conn/vault-plugin-s3conn/internal/connection"
 	"github.com/s3conn/vault-plugin-s3conn/internal/health"
+	"github.com/s3conn/vault-plugin-s3conn/internal/identity"
+	"github.com/s3conn/vault-plugin-s3conn/internal/problem"
 	"github.com/s3conn/vault-plugin-s3conn/internal/scope"
 	"github.com/s3conn/vault-plugin-s3conn/internal/session"
 )
@@ -112,11 +115,34 @@ func loadUnscoped(ctx context.Context, storage logical.Storage, name string) (*i
 	if conn == nil {
 		return nil, &missingError{name}
 	}
-	loaded := &inUse{conn: conn}
-	if conn.UsesRolesAnywhere() {
-		loaded.certificateEnd = conn.CertificateEnd()
+	if err := requireCertificate(conn, name); err != nil {
+		return nil, err
 	}
-	return loaded, nil
+	return newInUse(conn), nil
+}
+
+func newInUse(conn *connection.Connection) *inUse {
+	used := &inUse{conn: conn}
+	if conn.UsesRolesAnywhere() {
+		used.certificateEnd = conn.CertificateEnd()
+	}
+	return used
+}
+
+// identifiedBy returns the same with the connection's new identity.
+func (u *inUse) identifiedBy(conn *connection.Connection) *inUse {
+	used := newInUse(conn)
+	used.program, used.narrowed, used.record = u.program, u.narrowed, u.record
+	return used
+}
+
+// requireCertificate returns an error that says how a connection without identity gets one.
+func requireCertificate(conn *connection.Connection, name string) error {
+	if !conn.UsesRolesAnywhere() || conn.Certificate != "" {
+		return nil
+	}
+	_, err := identity.State{}.Require(name)
+	return fmt.Errorf("connection %s: %w", problem.Quote(name), err)
 }
 
 // Revision implements session.Loader.
@@ -124,7 +150,7 @@ func (connectionLoader) Revision(ctx context.Context, storage logical.Storage, k
 	if key.Scope != "" {
 		return scopedRevision(ctx, storage, key.Name, key.Scope)
 	}
-	conn, err := loadConnection(ctx, storage, key.Name)
+	conn, err := loadConfig(ctx, storage, key.Name)
 	if err != nil || conn == nil {
 		return "", err
 	}
@@ -143,7 +169,23 @@ func (s sessionSource) Obtain(
 	if r.Key.Scope != "" {
 		return s.obtainScoped(ctx, r, lanes[r.Reason])
 	}
-	return s.obtain(ctx, r.Subject.conn, lanes[r.Reason])
+	conn, err := s.withCurrentIdentity(ctx, r.Storage, r.Key.Name, r.Subject.conn)
+	if err != nil {
+		return session.Session{}, err
+	}
+	return s.obtain(ctx, conn, lanes[r.Reason])
+}
+
+// withCurrentIdentity returns the connection in use with the identity that is stored now, which changes without the
+// connection's revision.
+func (b *backend) withCurrentIdentity(ctx context.Context, storage logical.Storage, name string, used *connection.Connection) (*connection.Connection, error) {
+	conn := *used
+	state, err := loadIdentity(ctx, storage, name, &conn)
+	if err != nil {
+		return nil, err
+	}
+	withIdentity(&conn, state)
+	return &conn, requireCertificate(&conn, name)
 }
 
 // reader is a request for credentials.

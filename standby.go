@@ -8,6 +8,7 @@ import (
 	"github.com/hashicorp/vault/sdk/helper/consts"
 	"github.com/hashicorp/vault/sdk/logical"
 
+	"github.com/s3conn/vault-plugin-s3conn/internal/identity"
 	"github.com/s3conn/vault-plugin-s3conn/internal/session"
 )
 
@@ -48,6 +49,8 @@ func (b *backend) forwarded(err error) error {
 	)
 	switch {
 	case errors.Is(err, session.ErrReadOnly):
+		return logical.ErrReadOnly
+	case errors.Is(err, identity.ErrNoCertificate) && b.onStandby():
 		return logical.ErrReadOnly
 	case (errors.As(err, &missing) || errors.As(err, &missingScoped)) && b.onStandby():
 		return logical.ErrReadOnly

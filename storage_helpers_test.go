@@ -18,6 +18,9 @@ type brokenStorage struct {
 	fail map[string]error
 	hang string // prefix of the keys that are never answered
 
+	// failPut returns an error for a put that fails; nil: none does.
+	failPut func(key string) error
+
 	// afterGet is called with what was read before it is returned, beforePut before something is stored. They are
 	// set before the storage is used and see calls of all goroutines.
 	afterGet, beforePut func(key string)
@@ -78,6 +81,14 @@ func (s *brokenStorage) Put(ctx context.Context, entry *logical.StorageEntry) er
 	}
 	if s.beforePut != nil {
 		s.beforePut(entry.Key)
+	}
+	s.mu.Lock()
+	failPut := s.failPut
+	s.mu.Unlock()
+	if failPut != nil {
+		if err := failPut(entry.Key); err != nil {
+			return err
+		}
 	}
 	return s.Storage.Put(ctx, entry)
 }

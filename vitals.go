@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/s3conn/vault-plugin-s3conn/internal/connection"
+	"github.com/s3conn/vault-plugin-s3conn/internal/identity"
 	"github.com/s3conn/vault-plugin-s3conn/internal/session"
 )
 
@@ -39,8 +40,9 @@ func (b *backend) readVitals(ctx context.Context, storage logical.Storage, name 
 	readAt := b.clock().Uptime
 	conn, err := loadConnection(ctx, storage, name)
 	var unreadable *connection.UnreadableError
+	var unreadableIdentity *identity.UnreadableError
 	switch {
-	case errors.As(err, &unreadable): // one damaged entry must not hide the others
+	case errors.As(err, &unreadable), errors.As(err, &unreadableIdentity): // one damaged entry must not hide the others
 		return &vitals{unreadable: true, readAt: readAt}, nil
 	case conn == nil || err != nil:
 		return nil, err
@@ -48,6 +50,7 @@ func (b *backend) readVitals(ctx context.Context, storage logical.Storage, name 
 	v := &vitals{authType: conn.AuthType, region: conn.AWSRegion(), readAt: readAt, permanent: true, hasIdentity: true}
 	if conn.UsesRolesAnywhere() {
 		v.permanent, v.hasIdentity, v.end = false, conn.Certificate != "", conn.CertificateEnd()
+		v.renewed = conn.Renewed
 	}
 	return v, nil
 }

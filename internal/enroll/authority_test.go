@@ -48,7 +48,12 @@ func newKey(t testing.TB) *ecdsa.PrivateKey {
 	return key
 }
 
-func sign(t testing.TB, template, parent *x509.Certificate, public crypto.PublicKey, key crypto.Signer) *x509.Certificate {
+func sign(
+	t testing.TB,
+	template, parent *x509.Certificate,
+	public crypto.PublicKey,
+	key crypto.Signer,
+) *x509.Certificate {
 	t.Helper()
 	serial, err := rand.Int(rand.Reader, big.NewInt(1<<60))
 	if err != nil {
@@ -72,7 +77,10 @@ func (a *authority) leaf(t testing.TB, public crypto.PublicKey) *x509.Certificat
 	t.Helper()
 	template := &x509.Certificate{
 		Subject: pkix.Name{CommonName: "orders"}, KeyUsage: x509.KeyUsageDigitalSignature,
-		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth, x509.ExtKeyUsageServerAuth}, DNSNames: []string{"localhost"},
+		ExtKeyUsage: []x509.ExtKeyUsage{
+			x509.ExtKeyUsageClientAuth,
+			x509.ExtKeyUsageServerAuth,
+		}, DNSNames: []string{"localhost"},
 	}
 	return sign(t, template, a.certificates[0], public, a.key)
 }
@@ -92,7 +100,11 @@ func (a *authority) identity(t testing.TB) *tls.Certificate {
 
 func newCSR(t testing.TB, key crypto.Signer) []byte {
 	t.Helper()
-	der, err := x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{Subject: pkix.Name{CommonName: "orders"}}, key)
+	der, err := x509.CreateCertificateRequest(
+		rand.Reader,
+		&x509.CertificateRequest{Subject: pkix.Name{CommonName: "orders"}},
+		key,
+	)
 	if err != nil {
 		t.Fatal(err)
 	}

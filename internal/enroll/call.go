@@ -42,7 +42,10 @@ type answer struct {
 func (s *session) do(ctx context.Context, c call) (*answer, error) {
 	request, err := http.NewRequestWithContext(ctx, c.method, c.url, bytes.NewReader(c.body))
 	if err != nil {
-		return nil, fmt.Errorf("%s: making the request: the stored address is not a URL; write the issuer again", c.operation)
+		return nil, fmt.Errorf(
+			"%s: making the request: the stored address is not a URL; write the issuer again",
+			c.operation,
+		)
 	}
 	if c.header != nil {
 		request.Header = c.header
@@ -68,7 +71,8 @@ func (s *session) refusal(c call, response *http.Response, body []byte) error {
 	refusal := &RefusalError{Operation: c.operation, Status: response.StatusCode}
 	refusal.Request = s.printable(response.Header.Get("X-Request-Id"))
 	if response.StatusCode/100 == 3 {
-		refusal.Message = "the server redirects elsewhere, which is not followed; give the address of the server that answers itself"
+		refusal.Message = "the server redirects elsewhere, which is not followed; give the address of the server " +
+			"that answers itself"
 		return refusal
 	}
 	if len(body) <= maxAnswer && c.words != nil {
@@ -101,8 +105,8 @@ func (s *session) printable(text string) string {
 	return text
 }
 
-// unusableError is about an answer that reports success and is of no use. It is [ErrUnusableAnswer], and repeats nothing
-// of the answer.
+// unusableError is about an answer that reports success and is of no use. It is [ErrUnusableAnswer], and repeats
+// nothing of the answer.
 type unusableError struct{ text string }
 
 func (e *unusableError) Error() string { return e.text }

@@ -31,8 +31,8 @@ var (
 	errNotX509      = errors.New("one of its certificates is not valid X.509")
 )
 
-// parseCertsOnly reads the certificates of a certs-only SignedData, in base64 or as it is, in the order they are in. The
-// signatures and digests that the form has room for must be absent or are not looked at: the message is trusted for
+// parseCertsOnly reads the certificates of a certs-only SignedData, in base64 or as it is, in the order they are in.
+// The signatures and digests that the form has room for must be absent or are not looked at: the message is trusted for
 // the TLS connection that it came over, and each certificate has a signature of its own. The outer layers may have
 // BER's indefinite lengths, in which some servers write them; certificates are DER.
 //

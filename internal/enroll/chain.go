@@ -31,8 +31,11 @@ func buildChain(operation string, leaf *x509.Certificate, bag []*x509.Certificat
 		case slices.ContainsFunc(chain, parent.Equal):
 			return nil, unusable(operation, "its certificates sign each other in a circle")
 		case len(chain) > maxIntermediates:
-			return nil, unusable(operation, "its chain has more than %d intermediates, which IAM Roles Anywhere takes at most",
-				maxIntermediates)
+			return nil, unusable(
+				operation,
+				"its chain has more than %d intermediates, which IAM Roles Anywhere takes at most",
+				maxIntermediates,
+			)
 		}
 		chain = append(chain, parent)
 	}
@@ -107,7 +110,8 @@ func parsePEM(operation, name, text string) ([]*x509.Certificate, error) {
 		return nil, unusable(operation, "its %s is not certificates in PEM", name)
 	}
 	if len(certificates) > maxCertificates {
-		return nil, unusable(operation, "its %s holds %d certificates; at most %d are looked at", name, len(certificates), maxCertificates)
+		return nil, unusable(operation, "its %s holds %d certificates; at most %d are looked at", name,
+			len(certificates), maxCertificates)
 	}
 	return certificates, nil
 }

@@ -126,7 +126,10 @@ type session struct {
 // open makes a client that offers the current certificate, unless the secret takes its place. Whoever opens closes.
 func (s Settings) open(request Request) (*session, error) {
 	if request.Current == nil && request.Secret.Empty() {
-		return nil, fmt.Errorf("requesting a certificate: %w: no current certificate and no one-time secret", ErrNoIdentity)
+		return nil, fmt.Errorf(
+			"requesting a certificate: %w: no current certificate and no one-time secret",
+			ErrNoIdentity,
+		)
 	}
 	settings := network.Settings{CACert: s.CACert, ProxyURL: s.ProxyURL}
 	if request.Secret.Empty() {

@@ -70,7 +70,8 @@ func TestIssue_EveryWayOfAskingEveryAuthority(t *testing.T) {
 			}
 			checkChain(t, f, issued.Chain, want)
 			for i, peer := range f.peers {
-				if wanted := len(current.Certificate); !test.first && len(peer) != wanted || test.first && len(peer) != 0 {
+				if wanted := len(current.Certificate); !test.first && len(peer) != wanted ||
+					test.first && len(peer) != 0 {
 					t.Errorf("call %d came with %d certificates", i, len(peer))
 				}
 			}
@@ -109,7 +110,8 @@ func TestIssue_SendsSecretsWhereTheyBelong(t *testing.T) {
 		if kind == TypeVaultPKI {
 			s.Namespace, s.TTL = "team-a", 90*time.Minute
 		}
-		if _, err := newIssuer(t, s).Issue(t.Context(), Request{CSR: newCSR(t, newKey(t)), Secret: oneTime(kind)}); err != nil {
+		if _, err := newIssuer(t, s).Issue(t.Context(), Request{CSR: newCSR(t, newKey(t)),
+			Secret: oneTime(kind)}); err != nil {
 			t.Fatalf("%s: %v", kind, err)
 		}
 	}
@@ -153,14 +155,21 @@ func TestVaultPKI_LoginIsRevokedWhateverHappens(t *testing.T) {
 			f.before = func(w http.ResponseWriter, r *http.Request) bool {
 				if strings.Contains(r.URL.Path, "/sign/") {
 					w.WriteHeader(status)
-					writeJSON(w, map[string]any{"errors": []string{"1 error occurred:\n\t* no for " + loginToken + "\n\n"}})
+					writeJSON(
+						w,
+						map[string]any{"errors": []string{"1 error occurred:\n\t* no for " + loginToken + "\n\n"}},
+					)
 					return true
 				}
 				return false
 			}
-			_, err := newIssuer(t, f.settings(TypeVaultPKI)).Issue(t.Context(), Request{CSR: newCSR(t, newKey(t)), Current: f.identity(t)})
+			_, err := newIssuer(
+				t,
+				f.settings(TypeVaultPKI),
+			).Issue(t.Context(), Request{CSR: newCSR(t, newKey(t)), Current: f.identity(t)})
 			var refusal *RefusalError
-			if !errors.As(err, &refusal) || refusal.Status != status || refusal.Message != "1 error occurred: * no for [redacted]" {
+			if !errors.As(err, &refusal) || refusal.Status != status ||
+				refusal.Message != "1 error occurred: * no for [redacted]" {
 				t.Errorf("error %v", err)
 			}
 			if last := len(f.calls) - 1; f.calls[last] != "POST /v1/auth/token/revoke-self" ||
@@ -183,7 +192,10 @@ func TestVaultPKI_LoginIsRevokedAfterACancelledRequest(t *testing.T) {
 		}
 		return false
 	}
-	_, err := newIssuer(t, f.settings(TypeVaultPKI)).Issue(ctx, Request{CSR: newCSR(t, newKey(t)), Current: f.identity(t)})
+	_, err := newIssuer(
+		t,
+		f.settings(TypeVaultPKI),
+	).Issue(ctx, Request{CSR: newCSR(t, newKey(t)), Current: f.identity(t)})
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("error %v", err)
 	}
@@ -205,7 +217,10 @@ func TestVaultPKI_LoginThatIsNotRevokedIsAWarning(t *testing.T) {
 		}
 		return false
 	}
-	issued, err := newIssuer(t, f.settings(TypeVaultPKI)).Issue(t.Context(), Request{CSR: newCSR(t, newKey(t)), Current: f.identity(t)})
+	issued, err := newIssuer(
+		t,
+		f.settings(TypeVaultPKI),
+	).Issue(t.Context(), Request{CSR: newCSR(t, newKey(t)), Current: f.identity(t)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -217,8 +232,9 @@ func TestVaultPKI_LoginThatIsNotRevokedIsAWarning(t *testing.T) {
 func TestEST_LaterMeansAPauseWithinBounds(t *testing.T) {
 	t.Parallel()
 	for header, want := range map[string]time.Duration{
-		"120": 2 * time.Minute, "": time.Hour, "0": 10 * time.Second, "-5": 10 * time.Second, "99999999999999": time.Hour,
-		"86400": time.Hour, "Fri, 31 Dec 1999 23:59:59 GMT": time.Hour,
+		"120": 2 * time.Minute, "": time.Hour, "0": 10 * time.Second, "-5": 10 * time.Second,
+		"99999999999999": time.Hour,
+		"86400":          time.Hour, "Fri, 31 Dec 1999 23:59:59 GMT": time.Hour,
 	} {
 		f := newFake(t, 0)
 		f.before = func(w http.ResponseWriter, r *http.Request) bool {
@@ -229,7 +245,10 @@ func TestEST_LaterMeansAPauseWithinBounds(t *testing.T) {
 			w.WriteHeader(http.StatusAccepted)
 			return true
 		}
-		_, err := newIssuer(t, f.settings(TypeEST)).Issue(t.Context(), Request{CSR: newCSR(t, newKey(t)), Current: f.identity(t)})
+		_, err := newIssuer(
+			t,
+			f.settings(TypeEST),
+		).Issue(t.Context(), Request{CSR: newCSR(t, newKey(t)), Current: f.identity(t)})
 		var pending *PendingError
 		if !errors.As(err, &pending) || pending.RetryAfter != want {
 			t.Errorf("Retry-After %q: %v, want %s", header, err, want)

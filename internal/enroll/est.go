@@ -65,7 +65,10 @@ func (e est) url(operation string) string { return e.path(".well-known", "est", 
 
 func (e est) certificates(ctx context.Context, session *session) ([]*x509.Certificate, error) {
 	const operation = "cacerts"
-	reply, err := session.do(ctx, call{operation: operation, method: http.MethodGet, url: e.url(operation), words: estWords})
+	reply, err := session.do(
+		ctx,
+		call{operation: operation, method: http.MethodGet, url: e.url(operation), words: estWords},
+	)
 	if err != nil {
 		return nil, err
 	}

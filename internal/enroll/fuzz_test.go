@@ -27,8 +27,12 @@ func FuzzParseCertsOnly(f *testing.F) {
 func FuzzAnswers(f *testing.F) {
 	a := newAuthority(f, 1)
 	leaf := a.leaf(f, newKey(f).Public())
-	step, _ := json.Marshal(map[string]any{"crt": toPEM(leaf), "ca": toPEM(a.certificates[0]), "certChain": allPEM(a.certificates)})
-	vault, _ := json.Marshal(map[string]any{"data": map[string]any{"certificate": toPEM(leaf), "ca_chain": allPEM(a.certificates)}})
+	step, _ := json.Marshal(
+		map[string]any{"crt": toPEM(leaf), "ca": toPEM(a.certificates[0]), "certChain": allPEM(a.certificates)},
+	)
+	vault, _ := json.Marshal(
+		map[string]any{"data": map[string]any{"certificate": toPEM(leaf), "ca_chain": allPEM(a.certificates)}},
+	)
 	f.Add(step)
 	f.Add(vault)
 	f.Add([]byte(`{"errors":["a"],"message":"b"}`))

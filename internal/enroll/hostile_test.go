@@ -25,7 +25,14 @@ func everyKind(t *testing.T, run func(t *testing.T, f *fake, issue func(ctx cont
 			t.Parallel()
 			f := newFake(t, 1)
 			request := Request{CSR: newCSR(t, newKey(t)), Current: f.identity(t)}
-			run(t, f, func(ctx context.Context) (*Issued, error) { return newIssuer(t, f.settings(kind)).Issue(ctx, request) })
+			run(
+				t,
+				f,
+				func(ctx context.Context) (*Issued, error) {
+					return newIssuer(t, f.settings(kind)).Issue(ctx,
+						request)
+				},
+			)
 		})
 	}
 }
@@ -81,7 +88,8 @@ func TestHostile_RefusalsKeepTheirWordsShortAndWithoutTheBody(t *testing.T) {
 		}, "HTTP 403"},
 		"escapes": {func(w http.ResponseWriter) {
 			w.WriteHeader(400)
-			writeJSON(w, map[string]any{"errors": []string{"no\n\x1b[31m\u202e way"}, "message": "no\n\x1b[31m\u202e way"})
+			writeJSON(w, map[string]any{"errors": []string{"no\n\x1b[31m\u202e way"},
+				"message": "no\n\x1b[31m\u202e way"})
 		}, "HTTP 400"},
 		"a page": {func(w http.ResponseWriter) {
 			w.Header().Set("Content-Type", "text/html")
@@ -108,7 +116,8 @@ func TestHostile_RefusalsKeepTheirWordsShortAndWithoutTheBody(t *testing.T) {
 					t.Fatalf("error %v", err)
 				}
 				text := err.Error()
-				if len(text) > maxWords+100 || strings.Contains(text, "CANARY") || strings.ContainsAny(text, "\n\x1b\u202e") {
+				if len(text) > maxWords+100 || strings.Contains(text, "CANARY") ||
+					strings.ContainsAny(text, "\n\x1b\u202e") {
 					t.Errorf("error of %d bytes: %.400q", len(text), text)
 				}
 			})
@@ -130,7 +139,10 @@ func TestHostile_SecretsThatAreRepeatedAreBlottedOut(t *testing.T) {
 			}
 			return true
 		}
-		_, err := newIssuer(t, f.settings(kind)).Issue(t.Context(), Request{CSR: newCSR(t, newKey(t)), Secret: oneTime(kind)})
+		_, err := newIssuer(
+			t,
+			f.settings(kind),
+		).Issue(t.Context(), Request{CSR: newCSR(t, newKey(t)), Secret: oneTime(kind)})
 		given := oneTime(kind)
 		for _, one := range []string{given.Token.Reveal(), given.Username.Reveal(), given.Password.Reveal()} {
 			if err == nil || one != "" && strings.Contains(err.Error(), one) {
@@ -184,7 +196,8 @@ func TestHostile_ChainsThatAreTooLongOrGoInCircles(t *testing.T) {
 	two.certificates[0].RawSubject, two.certificates[0].Subject.CommonName = nil, "other"
 	two.certificates[0] = sign(t, two.root(), two.root(), two.key.Public(), two.key)
 	circle := []*x509.Certificate{cross(one, two), cross(two, one)}
-	if _, err := buildChain("sign", one.leaf(t, newKey(t).Public()), circle); err == nil || !strings.Contains(err.Error(), "circle") {
+	if _, err := buildChain("sign", one.leaf(t, newKey(t).Public()), circle); err == nil ||
+		!strings.Contains(err.Error(), "circle") {
 		t.Errorf("a circle: %v", err)
 	}
 }
@@ -216,7 +229,8 @@ func TestHostile_CostOfADeepMessageIsBounded(t *testing.T) {
 
 func TestRefusalError_HasTheFieldsOfARefusal(t *testing.T) {
 	t.Parallel()
-	var err error = fmt.Errorf("renewing: %w", &RefusalError{Operation: "rekey", Status: 401, Code: "c", Message: "m", Request: "r"})
+	var err error = fmt.Errorf("renewing: %w", &RefusalError{Operation: "rekey", Status: 401, Code: "c", Message: "m",
+		Request: "r"})
 	var refusal interface {
 		error
 		HTTPStatus() int
@@ -224,8 +238,10 @@ func TestRefusalError_HasTheFieldsOfARefusal(t *testing.T) {
 		ErrorMessage() string
 		RequestID() string
 	}
-	if !errors.As(err, &refusal) || refusal.HTTPStatus() != 401 || refusal.ErrorCode() != "c" || refusal.ErrorMessage() != "m" ||
-		refusal.RequestID() != "r" || err.Error() != "renewing: rekey was refused (HTTP 401): m" {
+	if !errors.As(err, &refusal) || refusal.HTTPStatus() != 401 || refusal.ErrorCode() != "c" ||
+		refusal.ErrorMessage() != "m" ||
+		refusal.RequestID() != "r" ||
+		err.Error() != "renewing: rekey was refused (HTTP 401): m" {
 		t.Errorf("refusal %+v", err)
 	}
 }

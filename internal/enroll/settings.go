@@ -50,7 +50,8 @@ func (s *Settings) Check(p *problem.List) {
 		if s.Type == "" {
 			p.Add("type", "is required; give one of %s", strings.Join(Types(), ", "))
 		} else {
-			p.Add("type", "%s is not a type of issuer; give one of %s", problem.Quote(s.Type), strings.Join(Types(), ", "))
+			p.Add("type", "%s is not a type of issuer; give one of %s", problem.Quote(s.Type), strings.Join(Types(),
+				", "))
 		}
 	}
 	s.checkAddress(p)
@@ -140,7 +141,12 @@ func (r row) check(p *problem.List, kind string) {
 	}
 	for _, one := range segments {
 		if !segment.MatchString(one) {
-			p.Add(r.field, "%s is not a name of letters, digits and . _ - ~; it looks like %s", problem.Quote(r.value), r.example)
+			p.Add(
+				r.field,
+				"%s is not a name of letters, digits and . _ - ~; it looks like %s",
+				problem.Quote(r.value),
+				r.example,
+			)
 			return
 		}
 	}
@@ -155,4 +161,12 @@ func (s Settings) path(segments ...string) string {
 		}
 	}
 	return address
+}
+
+// RedactProxy returns a proxy's address as a read may show it, "" for none.
+func RedactProxy(proxy secret.Text) string {
+	if proxy.Empty() {
+		return ""
+	}
+	return network.RedactProxy(proxy)
 }

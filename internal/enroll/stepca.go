@@ -12,7 +12,8 @@ import (
 // https://smallstep.com/docs/step-ca/
 type stepCA struct{ Settings }
 
-// Issue uses /sign with a one-time token, and with the current certificate /rekey for a new key and /renew for the same.
+// Issue uses /sign with a one-time token, and with the current certificate /rekey for a new key and /renew for the
+// same.
 func (s stepCA) Issue(ctx context.Context, request Request) (*Issued, error) {
 	ctx, cancel := context.WithTimeout(ctx, IssueTimeout)
 	defer cancel()

@@ -39,7 +39,10 @@ func (v vaultPKI) Issue(ctx context.Context, request Request) (*Issued, error) {
 	session.secrets = append(session.secrets, token)
 	issued, err := v.sign(ctx, session, token, request.CSR)
 	if revokeErr := v.revoke(ctx, session, token); revokeErr != nil && err == nil {
-		issued.Warnings = append(issued.Warnings, fmt.Sprintf("the login's token lives until its TTL ends: %v", revokeErr))
+		issued.Warnings = append(
+			issued.Warnings,
+			fmt.Sprintf("the login's token lives until its TTL ends: %v", revokeErr),
+		)
 	}
 	return issued, err
 }
@@ -51,7 +54,16 @@ func (v vaultPKI) login(ctx context.Context, session *session) (secret.Text, err
 	if mount == "" {
 		mount = DefaultCertAuthPath
 	}
-	body, err := v.post(ctx, session, operation, secret.Text{}, map[string]any{"name": v.CertAuthRole}, "auth", mount, "login")
+	body, err := v.post(
+		ctx,
+		session,
+		operation,
+		secret.Text{},
+		map[string]any{"name": v.CertAuthRole},
+		"auth",
+		mount,
+		"login",
+	)
 	if err != nil {
 		return secret.Text{}, err
 	}
@@ -71,7 +83,8 @@ func (v vaultPKI) login(ctx context.Context, session *session) (secret.Text, err
 
 // isToken keeps what cannot stand in a header from becoming an error of net/http, which would quote it.
 func isToken(token string) bool {
-	return token != "" && len(token) <= 4096 && !strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' })
+	return token != "" && len(token) <= 4096 &&
+		!strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' })
 }
 
 func (v vaultPKI) sign(ctx context.Context, session *session, token secret.Text, csr []byte) (*Issued, error) {
@@ -154,7 +167,10 @@ func (v vaultPKI) post(ctx context.Context, s *session, operation string, token 
 	if v.Namespace != "" {
 		header.Set("X-Vault-Namespace", v.Namespace)
 	}
-	reply, err := s.do(ctx, call{operation, http.MethodPost, v.path(append([]string{"v1"}, segments...)...), header, body, vaultWords})
+	reply, err := s.do(
+		ctx,
+		call{operation, http.MethodPost, v.path(append([]string{"v1"}, segments...)...), header, body, vaultWords},
+	)
 	if err != nil {
 		return nil, err
 	}

@@ -19,28 +19,27 @@ type Entry struct {
 	Imported *Import
 }
 
-// Import is a pair that came with a write to the configuration.
+// Import is a pair that came with a write to the configuration; nil when the write took the pair away.
 type Import struct {
 	ID   string
-	Pair Pair
+	Pair *Pair
 }
 
 // Resolve returns the state of the identity that a configuration refers to by id. entry may be nil. inline is the pair
-// that a configuration of v0.1.0 holds in itself, with its revision as id; nil otherwise. An entry of another id is what
-// a deleted connection has left behind.
+// that a configuration of v0.1.0 holds in itself, with its revision as id; nil otherwise. An entry of another id is
+// what a deleted connection has left behind.
 func Resolve(entry *Entry, id string, inline *Pair) State {
 	switch {
 	case entry != nil && entry.State.ID == id:
 		return entry.State
 	case entry != nil && entry.Imported != nil && entry.Imported.ID == id:
-		pair := entry.Imported.Pair
-		return State{ID: id, Current: &pair, Waiting: entry.State.Waiting, Issuer: entry.State.Issuer}
+		return State{ID: id, Current: entry.Imported.Pair, Waiting: entry.State.Waiting, Issuer: entry.State.Issuer}
 	}
 	return State{ID: id, Current: inline}
 }
 
-// WithImport returns the entry to store before a configuration that refers to the pair by id.
-func (s State) WithImport(id string, pair Pair) *Entry {
+// WithImport returns the entry to store before a configuration that refers to the pair by id. The pair may be nil.
+func (s State) WithImport(id string, pair *Pair) *Entry {
 	return &Entry{State: s, Imported: &Import{id, pair}}
 }
 
@@ -62,8 +61,8 @@ type (
 		Origin      Origin `json:"origin"`
 	}
 	storedImport struct {
-		ID string `json:"id"`
-		storedPair
+		ID   string      `json:"id"`
+		Pair *storedPair `json:"pair,omitempty"`
 	}
 	storedWaiting struct {
 		KeyType    string    `json:"key_type"`
@@ -104,7 +103,7 @@ func (e *Entry) Encode() ([]byte, error) {
 		stored.Renewal = &storedRenewal{r.PrivateKey.Reveal(), r.Origin, r.KeepsKey, r.CSR, r.Certificate, r.Since}
 	}
 	if e.Imported != nil {
-		stored.Imported = &storedImport{e.Imported.ID, *storePair(&e.Imported.Pair)}
+		stored.Imported = &storedImport{e.Imported.ID, storePair(e.Imported.Pair)}
 	}
 	text, err := json.Marshal(&stored)
 	if err != nil {
@@ -126,8 +125,10 @@ func Decode(text []byte) (*Entry, error) {
 		Version int `json:"version"`
 	}
 	if json.Unmarshal(text, &form) == nil && form.Version > entryVersion {
-		return nil, &UnreadableError{fmt.Sprintf("the identity was stored in form %d by a newer plugin, and this one knows forms "+
-			"up to %d; run the newer plugin", form.Version, entryVersion)}
+		return nil, &UnreadableError{
+			fmt.Sprintf("the identity was stored in form %d by a newer plugin, and this one knows forms "+
+				"up to %d; run the newer plugin", form.Version, entryVersion),
+		}
 	}
 	var stored storedEntry
 	if json.Unmarshal(text, &stored) != nil || stored.Version < 1 || stored.ID == "" {
@@ -146,7 +147,7 @@ func Decode(text []byte) (*Entry, error) {
 		entry.State.Renewal = &Renewal{secret.New(r.PrivateKey), r.Origin, r.KeepsKey, r.CSR, r.Certificate, r.Since}
 	}
 	if stored.Imported != nil {
-		entry.Imported = &Import{stored.Imported.ID, *stored.Imported.pair()}
+		entry.Imported = &Import{stored.Imported.ID, stored.Imported.Pair.pair()}
 	}
 	return entry, nil
 }

@@ -22,16 +22,19 @@ func fullEntry() *Entry {
 			Current: &Pair{"certificate", secret.New("current key"), OriginVault},
 			Waiting: &Waiting{"ec-p256", secret.New("waiting key"), "csr", at},
 			Issuer: &Issuer{Revision: "r", Settings: enroll.Settings{
-				Type: enroll.TypeVaultPKI, Address: "https://vault:8200", CACert: "ca", ProxyURL: secret.New("http://u:p@proxy"),
-				CertAuthPath: "cert", CertAuthRole: "renewal", PKIPath: "pki", PKIRole: "s3conn", Namespace: "ns", TTL: time.Hour, Label: "l",
+				Type: enroll.TypeVaultPKI, Address: "https://vault:8200", CACert: "ca",
+				ProxyURL:     secret.New("http://u:p@proxy"),
+				CertAuthPath: "cert", CertAuthRole: "renewal", PKIPath: "pki", PKIRole: "s3conn", Namespace: "ns",
+				TTL: time.Hour, Label: "l",
 			}, RenewBefore: time.Hour, Key: KeySame, KeyType: "ec-p384", Names: Names{
-				CommonName: "cn", Organization: []string{"o"}, OrganizationalUnit: []string{"ou"}, Country: []string{"DE"},
+				CommonName: "cn", Organization: []string{"o"}, OrganizationalUnit: []string{"ou"},
+				Country:  []string{"DE"},
 				Province: []string{"st"}, Locality: []string{"l"}, DNSSANs: []string{"d"}, URISANs: []string{"u:r"},
 			}},
 			Renewal: &Renewal{secret.New("renewal key"), OriginVault, true, "csr2", "certificate2", at},
 			Record:  Record{at, at, "no", 3, at},
 		},
-		Imported: &Import{"id-2", Pair{"certificate3", secret.New("imported key"), OriginImported}},
+		Imported: &Import{"id-2", &Pair{"certificate3", secret.New("imported key"), OriginImported}},
 	}
 }
 
@@ -66,7 +69,8 @@ func TestEntry_PrintsNoSecret(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, text := range []string{fmt.Sprintf("%+v %#v %s", entry, entry.State, entry.State.Current), string(asJSON),
-		fmt.Sprintf("%+v %+v %+v %+v", *entry.State.Current, *entry.State.Waiting, *entry.State.Issuer, *entry.State.Renewal)} {
+		fmt.Sprintf("%+v %+v %+v %+v", *entry.State.Current, *entry.State.Waiting, *entry.State.Issuer,
+			*entry.State.Renewal)} {
 		for _, one := range []string{"current key", "waiting key", "renewal key", "imported key", "u:p@proxy"} {
 			if strings.Contains(text, one) {
 				t.Errorf("%q is in %s", one, text)
@@ -86,7 +90,8 @@ func TestDecode_Refuses(t *testing.T) {
 	} {
 		_, err := Decode([]byte(text))
 		var unreadable *UnreadableError
-		if !errors.As(err, &unreadable) || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "CANARY") {
+		if !errors.As(err, &unreadable) || !strings.Contains(err.Error(), want) ||
+			strings.Contains(err.Error(), "CANARY") {
 			t.Errorf("%s: %v, want %q", text, err, want)
 		}
 	}
@@ -124,8 +129,17 @@ func TestResolve(t *testing.T) {
 	if imported.Issuer == nil || imported.Renewal != nil || imported.Record.Failures != 0 {
 		t.Errorf("after an import: %+v", imported)
 	}
-	again := entry.State.WithImport("id-3", *inline)
-	if Resolve(again, "id-1", nil).Current.Certificate != "certificate" || Resolve(again, "id-3", nil).Current.Certificate != "inline" {
+	again := entry.State.WithImport("id-3", inline)
+	if Resolve(again, "id-1", nil).Current.Certificate != "certificate" ||
+		Resolve(again, "id-3", nil).Current.Certificate != "inline" {
 		t.Error("an import counts before the configuration names it")
+	}
+	encoded, err := entry.State.WithImport("id-4", nil).Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	taken, err := Decode(encoded)
+	if err != nil || Resolve(taken, "id-4", nil).Current != nil || Resolve(taken, "id-4", nil).Waiting == nil {
+		t.Errorf("taken away: %+v, %v", taken, err)
 	}
 }

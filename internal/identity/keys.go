@@ -39,7 +39,10 @@ func keyTypes() []keyType {
 	return []keyType{
 		{"ec-p256", ec(elliptic.P256())}, {"ec-p384", ec(elliptic.P384())}, {"ec-p521", ec(elliptic.P521())},
 		{"rsa-2048", rsaOf(2048)}, {"rsa-3072", rsaOf(3072)}, {"rsa-4096", rsaOf(4096)},
-		{"ml-dsa-44", mldsaOf(mldsa.MLDSA44())}, {"ml-dsa-65", mldsaOf(mldsa.MLDSA65())}, {"ml-dsa-87", mldsaOf(mldsa.MLDSA87())},
+		{
+			"ml-dsa-44",
+			mldsaOf(mldsa.MLDSA44()),
+		}, {"ml-dsa-65", mldsaOf(mldsa.MLDSA65())}, {"ml-dsa-87", mldsaOf(mldsa.MLDSA87())},
 	}
 }
 

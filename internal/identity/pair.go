@@ -1,6 +1,6 @@
-// Package identity holds what a connection identifies itself with: a certificate and its private key, the key that waits
-// for its certificate, and the renewal that is under way. It is a state machine without I/O: each step takes a state and
-// returns the next, and whoever stores states does so in one write.
+// Package identity holds what a connection identifies itself with: a certificate and its private key, the key that
+// waits for its certificate, and the renewal that is under way. It is a state machine without I/O: each step takes a
+// state and returns the next, and whoever stores states does so in one write.
 package identity
 
 import (
@@ -60,6 +60,15 @@ func (p *Pair) TLS() (*tls.Certificate, error) {
 		offered.Certificate = append(offered.Certificate, one.Raw)
 	}
 	return offered, nil
+}
+
+// KeyType returns the name of the key's type, "" for one that is not made here.
+func (p *Pair) KeyType() string {
+	key, err := p.key()
+	if err != nil {
+		return ""
+	}
+	return KeyTypeOf(key.Public())
 }
 
 func (p *Pair) key() (crypto.Signer, error) { return parseKey(p.PrivateKey) }
@@ -128,7 +137,8 @@ func checkChain(certificates []*x509.Certificate) error {
 	for i, child := range certificates[:len(certificates)-1] {
 		parent := certificates[i+1]
 		err := child.CheckSignatureFrom(parent)
-		if err != nil && !errors.Is(err, x509.ErrUnsupportedAlgorithm) || string(child.RawIssuer) != string(parent.RawSubject) {
+		if err != nil && !errors.Is(err, x509.ErrUnsupportedAlgorithm) ||
+			string(child.RawIssuer) != string(parent.RawSubject) {
 			return fmt.Errorf("checking certificate: %w: certificate %d of the chain did not sign the one before it",
 				rolesanywhere.ErrCertificateUnusable, i+2)
 		}
@@ -136,7 +146,8 @@ func checkChain(certificates []*x509.Certificate) error {
 	return nil
 }
 
-// CanRenewItself says whether a certificate may be offered to a server by whoever it is of, which the next renewal needs.
+// CanRenewItself says whether a certificate may be offered to a server by whoever it is of, which the next renewal
+// needs.
 func CanRenewItself(leaf *x509.Certificate) bool {
 	usages := leaf.ExtKeyUsage
 	return len(usages)+len(leaf.UnknownExtKeyUsage) == 0 ||

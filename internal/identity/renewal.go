@@ -30,8 +30,9 @@ type Renewal struct {
 const (
 	// renewFraction of the lifetime is left when a certificate is renewed, unless renew_before says otherwise.
 	renewFraction = 3
-	// restFraction of the lifetime is how long a certificate is in use at least before it is renewed, whatever else would
-	// have it renewed: an intermediate that ends sooner, or an authority that issues certificates that end too soon.
+	// restFraction of the lifetime is how long a certificate is in use at least before it is renewed, whatever else
+	// would have it renewed: an intermediate that ends sooner, or an authority that issues certificates that end too
+	// soon.
 	restFraction = 6
 	// minRest is the same for the shortest lifetimes.
 	minRest = 5 * time.Second
@@ -52,8 +53,8 @@ func RenewAt(certificates []*x509.Certificate, before time.Duration) time.Time {
 	return due
 }
 
-// Due returns when something is to be done for the identity: its renewal, the next try of one that failed, or the proof of
-// a certificate that is issued. The zero time means that nothing is, because nobody renews, or because there is no
+// Due returns when something is to be done for the identity: its renewal, the next try of one that failed, or the proof
+// of a certificate that is issued. The zero time means that nothing is, because nobody renews, or because there is no
 // certificate yet that could ask for another.
 func (s State) Due() time.Time {
 	switch {
@@ -138,12 +139,8 @@ func (s State) keyTypeToMake() string {
 	if s.Issuer.KeyType != "" {
 		return s.Issuer.KeyType
 	}
-	if s.Current != nil {
-		if key, err := s.Current.key(); err == nil {
-			if name := KeyTypeOf(key.Public()); name != "" {
-				return name
-			}
-		}
+	if name := s.keyType(); name != "" {
+		return name
 	}
 	return DefaultKeyType
 }
@@ -161,6 +158,10 @@ func (s State) Request(given enroll.Secret) (enroll.Request, error) {
 	return request, nil
 }
 
+// ErrUnusable means that an issued certificate cannot be used: it is of another key, for another usage, a CA's, or has
+// ended.
+var ErrUnusable = errors.New("the certificate that was issued cannot be used")
+
 // Issued notes the certificate that the issuer returned for the renewal, after all checks: see [State.Join]. A
 // certificate that is not valid yet passes, since the issuer's clock may be ahead. One that could not renew itself is
 // refused.
@@ -169,12 +170,12 @@ func (s State) Issued(renewal *Renewal, chain []*x509.Certificate, now time.Time
 		return State{}, ErrChanged
 	}
 	pair, err := join(chain, later(now, chain), keyed{renewal.PrivateKey, renewal.Origin})
-	if err != nil {
-		return State{}, err
+	if err == nil && !CanRenewItself(chain[0]) {
+		err = fmt.Errorf("checking certificate: %w: its extended key usage lacks clientAuth, without which it cannot "+
+			"renew itself", rolesanywhere.ErrCertificateUnusable)
 	}
-	if !CanRenewItself(chain[0]) {
-		return State{}, fmt.Errorf("checking certificate: %w: its extended key usage lacks clientAuth, without which it cannot renew itself",
-			rolesanywhere.ErrCertificateUnusable)
+	if err != nil {
+		return State{}, fmt.Errorf("%w: %w", ErrUnusable, err)
 	}
 	next := *s.Renewal
 	next.Certificate = pair.Certificate
@@ -196,13 +197,17 @@ func later(now time.Time, chain []*x509.Certificate) time.Time {
 	return begin
 }
 
-// Candidate returns the pair that is issued and waits to be proved, or nil. Its error means that the certificate
-// cannot be used now, mostly because it is not valid yet.
+// Candidate returns the pair that is issued and waits to be proved, or nil. Its error is [ErrUnusable], unless
+// [NotYetValid] says that it will pass.
 func (s State) Candidate(now time.Time) (*Pair, error) {
 	if s.Renewal == nil || s.Renewal.Certificate == "" {
 		return nil, nil
 	}
-	return joinText(s.Renewal.Certificate, now, []keyed{{s.Renewal.PrivateKey, s.Renewal.Origin}})
+	pair, err := joinText(s.Renewal.Certificate, now, []keyed{{s.Renewal.PrivateKey, s.Renewal.Origin}})
+	if err != nil && !NotYetValid(err) {
+		return nil, fmt.Errorf("%w: %w", ErrUnusable, err)
+	}
+	return pair, err
 }
 
 // Refused drops an issued certificate that the service refuses. Its request stays, to be sent again.
@@ -241,7 +246,8 @@ func (s State) PendingProof() string {
 // NotYetValid says whether an error is about a certificate that begins later.
 func NotYetValid(err error) bool { return errors.Is(err, rolesanywhere.ErrCertificateNotYetValid) }
 
-// Left returns how long the current certificate and its intermediates live, 0 or less where there is none or it has ended.
+// Left returns how long the current certificate and its intermediates live, 0 or less where there is none or it has
+// ended.
 func (s State) Left(now time.Time) time.Duration {
 	if s.Current == nil {
 		return 0

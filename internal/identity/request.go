@@ -42,7 +42,9 @@ const (
 )
 
 var (
-	dnsName = regexp.MustCompile(`^(\*\.)?([A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9])?\.)*[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9])?$`)
+	dnsName = regexp.MustCompile(
+		`^(\*\.)?([A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9])?\.)*[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9])?$`,
+	)
 	country = regexp.MustCompile(`^[A-Z]{2}$`)
 )
 
@@ -78,7 +80,10 @@ func checkText(p *problem.List, field string, most int, texts ...string) {
 		switch {
 		case utf8.RuneCountInString(one) > most:
 			return fmt.Sprintf("is longer than %d characters, which certificates have room for", most)
-		case !utf8.ValidString(one) || slices.ContainsFunc([]rune(one), func(r rune) bool { return r < ' ' || r == 0x7f }):
+		case !utf8.ValidString(one) || slices.ContainsFunc([]rune(one), func(r rune) bool {
+			return r < ' ' ||
+				r == 0x7f
+		}):
 			return "holds a control character"
 		}
 		return ""
@@ -172,8 +177,8 @@ func createRequest(template *x509.CertificateRequest, key crypto.Signer) ([]byte
 	return x509.CreateCertificateRequest(rand.Reader, template, key)
 }
 
-// createMLDSARequest does what crypto/x509 of Go 1.26 does not: it takes the content of a request from there, made with a
-// key that is thrown away, puts in the public key and signs it (RFC 2986, RFC 9881).
+// createMLDSARequest does what crypto/x509 of Go 1.26 does not: it takes the content of a request from there, made with
+// a key that is thrown away, puts in the public key and signs it (RFC 2986, RFC 9881).
 func createMLDSARequest(template *x509.CertificateRequest, key *mldsa.PrivateKey) ([]byte, error) {
 	other, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

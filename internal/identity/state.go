@@ -47,6 +47,59 @@ type Issuer struct {
 	Names       Names         `json:"names"`              // what is left out: the current certificate's
 }
 
+// Check adds to the list what is wrong with the issuer of a connection whose identity is in the state.
+func (i *Issuer) Check(p *problem.List, s State) {
+	i.Settings.Check(p)
+	i.Names.Check(p)
+	keyType := i.KeyType
+	if keyType == "" || i.Key == KeySame {
+		keyType = s.keyType()
+	}
+	if IsMLDSA(keyType) {
+		field := "key_type"
+		if i.Key == KeySame {
+			field = "key"
+		}
+		p.Add(
+			field,
+			"the key would be of type %s, and no issuer signs ML-DSA yet; give key_type=%s and key=new",
+			keyType,
+			DefaultKeyType,
+		)
+	}
+	if i.Key == KeySame && i.KeyType != "" && i.KeyType != s.keyType() && s.Current != nil {
+		p.Add(
+			"key_type",
+			"is %s and the current key's is %s, which key=same keeps; leave it out",
+			i.KeyType,
+			s.keyType(),
+		)
+	}
+	if leaf := s.Leaf(); leaf != nil && i.RenewBefore >= leaf.NotAfter.Sub(leaf.NotBefore) {
+		p.Add(
+			"renew_before",
+			"is %s, and the certificate's whole lifetime is %s; give less, or leave it out for a third of it",
+			i.RenewBefore,
+			leaf.NotAfter.Sub(leaf.NotBefore),
+		)
+	}
+	if leaf := s.Leaf(); leaf != nil && !CanRenewItself(leaf) {
+		p.Add(
+			"type",
+			"the current certificate's extended key usage lacks clientAuth, so the issuer would not accept it; "+
+				"give the connection another one first",
+		)
+	}
+}
+
+// keyType returns the type of the current key, "" where there is none.
+func (s State) keyType() string {
+	if s.Current == nil {
+		return ""
+	}
+	return s.Current.KeyType()
+}
+
 // Record is what became of renewals. The tags are those of the stored form.
 type Record struct {
 	LastRenewal time.Time `json:"last_renewal,omitzero"` // the last that came to its end
@@ -65,8 +118,13 @@ func (s State) NewWaiting(keyType string, replace bool, names Names, now time.Ti
 	waiting := s.Waiting
 	if waiting != nil && !replace && waiting.KeyType != keyType {
 		var p problem.List
-		p.Add("key_type", "a key of type %s made at %s waits for its certificate; give that key_type for another request of it, "+
-			"or new_key=true to replace it", waiting.KeyType, waiting.Since.UTC().Format(time.RFC3339))
+		p.Add(
+			"key_type",
+			"a key of type %s made at %s waits for its certificate; give that key_type for another request of it, "+
+				"or new_key=true to replace it",
+			waiting.KeyType,
+			waiting.Since.UTC().Format(time.RFC3339),
+		)
 		return State{}, p.Err("making a request", "the key goes on waiting")
 	}
 	next := Waiting{KeyType: keyType, Since: now}
@@ -107,7 +165,7 @@ func (s State) Join(certificate string, now time.Time) (*Pair, error) {
 	if err != nil {
 		var p problem.List
 		p.Add("certificate", "%s", s.explain(err))
-		return nil, p.Err("joining the certificate with its key", s.unchanged())
+		return nil, p.Err("joining the certificate with its key", s.Unchanged())
 	}
 	return pair, nil
 }
@@ -132,16 +190,19 @@ func (s State) explain(err error) string {
 	case s.Current == nil:
 		return "is not of the key that waits; have the csr signed that identity/NAME shows as waiting_csr"
 	}
-	return "is of neither the key that waits nor the current one; have the csr signed that identity/NAME shows as waiting_csr"
+	return "is of neither the key that waits nor the current one; have the csr signed that identity/NAME shows as " +
+		"waiting_csr"
 }
 
-// unchanged says what is still true when a step is refused.
-func (s State) unchanged() string {
+// Unchanged says what is still true when a step is refused.
+func (s State) Unchanged() string {
 	switch {
 	case s.Waiting != nil && s.Current != nil:
 		return "the identity is unchanged and the key goes on waiting"
 	case s.Waiting != nil:
 		return "the key goes on waiting"
+	case s.Current == nil:
+		return "the connection has no certificate yet"
 	}
 	return "the identity is unchanged"
 }
@@ -193,8 +254,12 @@ func (s State) Leaf() *x509.Certificate {
 // Require returns the current pair, or an error that says how a connection gets one.
 func (s State) Require(name string) (*Pair, error) {
 	if s.Current == nil {
-		return nil, fmt.Errorf("%w: make a key and its request with identity/%s/csr, and write its certificate to identity/%s/certificate",
-			ErrNoCertificate, name, name)
+		return nil, fmt.Errorf(
+			"%w: make a key and its request with identity/%s/csr, and write its certificate to identity/%s/certificate",
+			ErrNoCertificate,
+			name,
+			name,
+		)
 	}
 	return s.Current, nil
 }

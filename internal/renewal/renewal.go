@@ -1,5 +1,6 @@
 // Package renewal renews certificates: a key and a request, the issuer, the proof, the swap. Each step is stored before
-// the next begins, so that a crash anywhere leaves a working identity and the next try goes on where the last one ended.
+// the next begins, so that a crash anywhere leaves a working identity and the next try goes on where the last one
+// ended.
 package renewal
 
 import (
@@ -36,13 +37,13 @@ var (
 // Proof is what a successful proof left behind, such as a session.
 type Proof any
 
-// Connections is how identities are stored and proved. All methods are called with a bounded context, and concurrently for
-// different names.
+// Connections is how identities are stored and proved. All methods are called with a bounded context, and concurrently
+// for different names.
 type Connections interface {
 	// Load returns the state of the connection's identity, or [ErrGone].
 	Load(ctx context.Context, name string) (identity.State, error)
-	// Update replaces the state in one write, under the lock under which the connection is written. change gets the state
-	// that is stored then; its error is returned as it is, and nothing is stored.
+	// Update replaces the state in one write, under the lock under which the connection is written. change gets the
+	// state that is stored then; its error is returned as it is, and nothing is stored.
 	Update(ctx context.Context, name string, change Change) (identity.State, error)
 	// Prove obtains a session with the pair and the connection's settings.
 	Prove(ctx context.Context, name string, pair *identity.Pair) (Proof, error)
@@ -108,8 +109,8 @@ func (r *Renewer) Run(ctx context.Context, name string) (next time.Time) {
 	return state.Due()
 }
 
-// Renew renews now, whether it is due or not; given takes the place of the current certificate. It returns the state that
-// is stored then, also beside an error, which is in the words that [Config.Describe] finds.
+// Renew renews now, whether it is due or not; given takes the place of the current certificate. It returns the state
+// that is stored then, also beside an error, which is in the words that [Config.Describe] finds.
 func (r *Renewer) Renew(ctx context.Context, name string, given enroll.Secret) (identity.State, error) {
 	if !r.enter(name) {
 		return identity.State{}, ErrBusy
@@ -142,7 +143,12 @@ func (r *Renewer) leave(name string) {
 }
 
 // renew goes on from wherever the state is.
-func (r *Renewer) renew(ctx context.Context, name string, state identity.State, given enroll.Secret) (identity.State, error) {
+func (r *Renewer) renew(
+	ctx context.Context,
+	name string,
+	state identity.State,
+	given enroll.Secret,
+) (identity.State, error) {
 	state, err := r.begin(ctx, name, state)
 	if err != nil {
 		return r.failed(ctx, name, state, err, keep)
@@ -159,7 +165,7 @@ func (r *Renewer) renew(ctx context.Context, name string, state identity.State, 
 	swapped, err := r.prove(ctx, name, state)
 	if err != nil {
 		after := keep
-		if r.Permanent(err) || errors.Is(err, errUnusable) {
+		if r.Permanent(err) || errors.Is(err, identity.ErrUnusable) {
 			after = identity.State.Refused
 		}
 		return r.failed(ctx, name, state, err, after)
@@ -173,11 +179,19 @@ func (r *Renewer) begin(ctx context.Context, name string, state identity.State) 
 	if state.Renewal != nil {
 		return state, nil
 	}
-	renewal, err := state.Begin(name, r.Now(), func(keyType string) (crypto.Signer, error) { return r.MakeKey(ctx, keyType) })
+	renewal, err := state.Begin(
+		name,
+		r.Now(),
+		func(keyType string) (crypto.Signer, error) { return r.MakeKey(ctx, keyType) },
+	)
 	if err != nil {
 		return state, err
 	}
-	begun, err := r.Connections.Update(ctx, name, func(s identity.State) (identity.State, error) { return s.Continue(state, renewal) })
+	begun, err := r.Connections.Update(
+		ctx,
+		name,
+		func(s identity.State) (identity.State, error) { return s.Continue(state, renewal) },
+	)
 	if err != nil {
 		return state, err
 	}
@@ -205,23 +219,22 @@ func (r *Renewer) issue(ctx context.Context, name string, state identity.State, 
 	return next, issued.Warnings, err
 }
 
-// errUnusable means that an issued certificate can never be used, such as one that has ended meanwhile.
-var errUnusable = errors.New("proving the issued certificate")
-
 // prove makes the certificate current, and the session that has proved it the live one.
 func (r *Renewer) prove(ctx context.Context, name string, state identity.State) (identity.State, error) {
 	pair, err := state.Candidate(r.Now())
-	switch {
-	case identity.NotYetValid(err):
+	if err != nil {
 		return state, err
-	case err != nil:
-		return state, fmt.Errorf("%w: %w", errUnusable, err)
 	}
 	proof, err := r.Connections.Prove(ctx, name, pair)
 	if err != nil {
 		return state, err
 	}
-	return r.Connections.Adopt(ctx, name, proof, func(s identity.State) (identity.State, error) { return s.Swap(pair, r.Now()) })
+	return r.Connections.Adopt(
+		ctx,
+		name,
+		proof,
+		func(s identity.State) (identity.State, error) { return s.Swap(pair, r.Now()) },
+	)
 }
 
 func keep(s identity.State) identity.State { return s }
@@ -230,12 +243,22 @@ func keep(s identity.State) identity.State { return s }
 var errUnstored = errors.New("what became of the renewal could not be stored")
 
 // failed notes why a run ended and when the next is. It returns the error in words that may be shown.
-func (r *Renewer) failed(ctx context.Context, name string, state identity.State, err error, after func(identity.State) identity.State,
+func (r *Renewer) failed(
+	ctx context.Context,
+	name string,
+	state identity.State,
+	err error,
+	after func(identity.State) identity.State,
 ) (identity.State, error) {
 	if errors.Is(err, ErrGone) {
 		return identity.State{}, err
 	}
 	described := r.Describe(err)
+	if state.Current != nil && state.Left(r.Now()) <= 0 && state.PendingProof() == "" {
+		described = fmt.Errorf("%w; the current certificate has ended, so the issuer may refuse it: renew with a "+
+			"one-time secret",
+			described)
+	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), noteTimeout)
 	defer cancel()
 	now := r.Now()

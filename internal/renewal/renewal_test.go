@@ -3,7 +3,6 @@ package renewal
 import (
 	"context"
 	"crypto/x509"
-	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -12,7 +11,6 @@ import (
 
 	"github.com/s3conn/vault-plugin-s3conn/internal/enroll"
 	"github.com/s3conn/vault-plugin-s3conn/internal/identity"
-	"github.com/s3conn/vault-plugin-s3conn/internal/secret"
 )
 
 const day = 24 * time.Hour
@@ -47,10 +45,12 @@ func TestRun_RenewsWithANewKeyAndThreeWrites(t *testing.T) {
 		if w.issued != 1 || w.proofs != 1 || w.writes != 3 {
 			t.Errorf("%d issued, %d proofs, %d writes", w.issued, w.proofs, w.writes)
 		}
-		if after.Current.PrivateKey.Reveal() == before.Current.PrivateKey.Reveal() || after.Current.Origin != identity.OriginVault {
+		if after.Current.PrivateKey.Reveal() == before.Current.PrivateKey.Reveal() ||
+			after.Current.Origin != identity.OriginVault {
 			t.Error("the key is the old one, or not one of Vault's")
 		}
-		if left := next.Sub(time.Now()); left < 15*time.Hour || left > 17*time.Hour || !after.Record.LastRenewal.Equal(time.Now()) {
+		if left := next.Sub(time.Now()); left < 15*time.Hour || left > 17*time.Hour ||
+			!after.Record.LastRenewal.Equal(time.Now()) {
 			t.Errorf("due again in %s, last renewal %s", left, after.Record.LastRenewal)
 		}
 	})
@@ -89,7 +89,8 @@ func TestRun_FailuresBackOffAndKeepRequestAndIdentity(t *testing.T) {
 		}
 		w.caDown = nil
 		w.renewer().Run(t.Context(), "orders")
-		if len(w.requests) != 1 || w.swaps != 1 || w.state("orders").Record.Failures != 0 || w.state("orders").Record.LastError != "" {
+		if len(w.requests) != 1 || w.swaps != 1 || w.state("orders").Record.Failures != 0 ||
+			w.state("orders").Record.LastError != "" {
 			t.Errorf("%d requests, %d swaps, record %+v", len(w.requests), w.swaps, w.state("orders").Record)
 		}
 	})
@@ -120,7 +121,8 @@ func TestRun_RefusedCertificateIsDroppedAndAskedForAgain(t *testing.T) {
 		w.serviceDown = func() error { return errRefused }
 		next := w.renewer().Run(t.Context(), "orders")
 		state := w.state("orders")
-		if state.PendingProof() != "" || state.Current.Certificate != before.Current.Certificate || !strings.Contains(state.Record.LastError, "Untrusted") {
+		if state.PendingProof() != "" || state.Current.Certificate != before.Current.Certificate ||
+			!strings.Contains(state.Record.LastError, "Untrusted") {
 			t.Errorf("record %+v", state.Record)
 		}
 		w.serviceDown = nil
@@ -138,11 +140,20 @@ func TestRun_WrongCertificatesAreRefusedWithoutAProof(t *testing.T) {
 		twist func(*x509.Certificate)
 		say   string
 	}{
-		"a CA":              {func(c *x509.Certificate) { c.IsCA, c.BasicConstraintsValid = true, true }, "is a CA"},
-		"another usage":     {func(c *x509.Certificate) { c.KeyUsage = x509.KeyUsageKeyEncipherment }, "digitalSignature"},
-		"no client usage":   {func(c *x509.Certificate) { c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth} }, "clientAuth"},
-		"ended":             {func(c *x509.Certificate) { c.NotBefore, c.NotAfter = time.Now().Add(-day), time.Now().Add(-time.Hour) }, "ended"},
-		"begins in a year":  {func(c *x509.Certificate) { c.NotBefore, c.NotAfter = time.Now().Add(365*day), time.Now().Add(366*day) }, "begins"},
+		"a CA": {func(c *x509.Certificate) { c.IsCA, c.BasicConstraintsValid = true, true }, "is a CA"},
+		"another usage": {func(c *x509.Certificate) { c.KeyUsage = x509.KeyUsageKeyEncipherment },
+			"digitalSignature"},
+		"no client " +
+			"usage": {func(c *x509.Certificate) { c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth} },
+			"clientAuth"},
+		"ended": {func(c *x509.Certificate) {
+			c.NotBefore, c.NotAfter = time.Now().Add(-day),
+				time.Now().Add(-time.Hour)
+		}, "ended"},
+		"begins in a year": {func(c *x509.Certificate) {
+			c.NotBefore, c.NotAfter = time.Now().Add(365*day),
+				time.Now().Add(366*day)
+		}, "begins"},
 		"without a subject": {func(c *x509.Certificate) { c.Subject.CommonName = "" }, "subject is empty"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -152,7 +163,8 @@ func TestRun_WrongCertificatesAreRefusedWithoutAProof(t *testing.T) {
 				w.twist = test.twist
 				next := w.renewer().Run(t.Context(), "orders")
 				after := w.state("orders")
-				if !strings.Contains(after.Record.LastError, test.say) || w.proofs > 0 || after.Current.Certificate != before.Current.Certificate {
+				if !strings.Contains(after.Record.LastError, test.say) || w.proofs > 0 ||
+					after.Current.Certificate != before.Current.Certificate {
 					t.Errorf("last error %q, %d proofs", after.Record.LastError, w.proofs)
 				}
 				if pause := time.Until(next); pause < 45*time.Second || pause > time.Minute {
@@ -181,7 +193,8 @@ func TestRun_UndecidedIssuerIsAskedAgainWithTheSameRequest(t *testing.T) {
 		time.Sleep(17 * time.Hour)
 		w.caDown = func() error { return &enroll.PendingError{RetryAfter: 25 * time.Minute} }
 		next := w.renewer().Run(t.Context(), "orders")
-		if record := w.state("orders").Record; time.Until(next) != 25*time.Minute || record.Failures != 0 || record.LastError == "" {
+		if record := w.state("orders").Record; time.Until(next) != 25*time.Minute || record.Failures != 0 ||
+			record.LastError == "" {
 			t.Errorf("next in %s, record %+v", time.Until(next), record)
 		}
 		request := w.state("orders").Renewal.CSR
@@ -242,64 +255,6 @@ func TestRun_StorageThatIsDownIsNotHammered(t *testing.T) {
 		cancel() // Update refuses it, as storage that is down would
 		if pause := time.Until(r.Run(ctx, "orders")); pause < 45*time.Second {
 			t.Errorf("next try in %s", pause)
-		}
-	})
-}
-
-func TestRenew_FirstCertificateWithASecretThatIsNowhereAfterwards(t *testing.T) {
-	inBubble(t, func(t *testing.T, w *world) {
-		w.connect("new", func(s *identity.State) { s.Current, s.Waiting = nil, nil })
-		given := enroll.Secret{Token: secret.New("CANARY-token"), Username: secret.New("CANARY-user"), Password: secret.New("CANARY-pass")}
-		state, err := w.renewer().Renew(t.Context(), "new", given)
-		if err != nil || state.Current == nil || state.Leaf().Subject.CommonName != "orders" {
-			t.Fatalf("state %+v, %v", state.Record, err)
-		}
-		w.caDown = func() error { return errDown }
-		if _, err := w.renewer().Renew(t.Context(), "new", given); !errors.Is(err, errDown) {
-			t.Errorf("error %v", err)
-		}
-		for name, text := range w.stored {
-			if strings.Contains(string(text), "CANARY") {
-				t.Errorf("%s holds a one-time secret", name)
-			}
-		}
-	})
-}
-
-func TestRenew_IsRefusedWithoutAnIssuerAndWhileOneIsUnderWay(t *testing.T) {
-	inBubble(t, func(t *testing.T, w *world) {
-		w.connect("alone", func(s *identity.State) { s.Issuer = nil })
-		r := w.renewer()
-		if _, err := r.Renew(t.Context(), "alone", enroll.Secret{}); !errors.Is(err, ErrNoIssuer) {
-			t.Errorf("without an issuer: %v", err)
-		}
-		if _, err := r.Renew(t.Context(), "nothing", enroll.Secret{}); !errors.Is(err, ErrGone) {
-			t.Errorf("without a connection: %v", err)
-		}
-		w.caDown = func() error {
-			if _, err := r.Renew(t.Context(), "orders", enroll.Secret{}); !errors.Is(err, ErrBusy) {
-				t.Errorf("a second one: %v", err)
-			}
-			if pause := time.Until(r.Run(t.Context(), "orders")); pause != busyPause {
-				t.Errorf("the scheduler's: %s", pause)
-			}
-			return nil
-		}
-		if _, err := r.Renew(t.Context(), "orders", enroll.Secret{}); err != nil {
-			t.Error(err)
-		}
-	})
-}
-
-func TestRenew_IdentityThatIsSwappedMeanwhileStays(t *testing.T) {
-	inBubble(t, func(t *testing.T, w *world) {
-		w.serviceDown = func() error { // while the proof runs an operator imports another identity
-			w.connect("orders", nil)
-			return nil
-		}
-		_, err := w.renewer().Renew(t.Context(), "orders", enroll.Secret{})
-		if !errors.Is(err, identity.ErrChanged) || w.swaps > 0 {
-			t.Errorf("error %v, %d swaps", err, w.swaps)
 		}
 	})
 }

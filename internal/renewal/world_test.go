@@ -49,10 +49,18 @@ type world struct {
 
 func newWorld(t testing.TB, lifetime time.Duration) *world {
 	t.Helper()
-	w := &world{t: t, lifetime: lifetime, stored: map[string][]byte{}, requests: map[string]int{}, read: map[string]readEntry{}}
+	w := &world{
+		t:        t,
+		lifetime: lifetime,
+		stored:   map[string][]byte{},
+		requests: map[string]int{},
+		read:     map[string]readEntry{},
+	}
 	w.caKey = newKey(t)
 	w.ca = w.sign(&x509.Certificate{
-		Subject: pkix.Name{CommonName: "authority"}, IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
+		Subject: pkix.Name{
+			CommonName: "authority",
+		}, IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
 		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().AddDate(20, 0, 0),
 	}, w.caKey.Public())
 	return w
@@ -101,7 +109,14 @@ func (w *world) leaf(public crypto.PublicKey) *x509.Certificate {
 // connect stores a connection with an identity and an issuer.
 func (w *world) connect(name string, change func(*identity.State)) {
 	w.t.Helper()
-	state := identity.State{ID: name, Issuer: &identity.Issuer{Revision: "1", Settings: enroll.Settings{Type: enroll.TypeStepCA}, Key: identity.KeyNew}}
+	state := identity.State{
+		ID: name,
+		Issuer: &identity.Issuer{
+			Revision: "1",
+			Settings: enroll.Settings{Type: enroll.TypeStepCA},
+			Key:      identity.KeyNew,
+		},
+	}
 	waiting, err := state.NewWaiting("ec-p256", false, identity.Names{CommonName: "orders"}, time.Now(), w.makeKey)
 	if err != nil {
 		w.t.Fatal(err)

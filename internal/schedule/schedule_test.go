@@ -206,8 +206,12 @@ func TestScheduler_TickLooksAtTheHeadAlone(t *testing.T) {
 	for _, n := range []int{10, 10_000} {
 		asked := 0
 		now := time.Now()
-		s := New(Config{Now: func() time.Time { asked++; return now },
-			Run: func(context.Context, Key) time.Time { return time.Time{} }})
+		s := New(
+			Config{
+				Now: func() time.Time { asked++; return now },
+				Run: func(context.Context, Key) time.Time { return time.Time{} },
+			},
+		)
 		for i := range n {
 			s.Set(named(fmt.Sprint(i)), now.Add(time.Hour))
 		}

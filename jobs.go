@@ -1,0 +1,157 @@
+package s3conn
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/vault/sdk/logical"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/s3conn/vault-plugin-s3conn/internal/enroll"
+	"github.com/s3conn/vault-plugin-s3conn/internal/health"
+	"github.com/s3conn/vault-plugin-s3conn/internal/identity"
+	"github.com/s3conn/vault-plugin-s3conn/internal/renewal"
+	"github.com/s3conn/vault-plugin-s3conn/internal/schedule"
+)
+
+// What is done at its time and not at a request is a job: see package schedule. Jobs run on the active node alone.
+
+// The kinds of jobs.
+const renewalJob = "renewal"
+
+const (
+	// maxJobLoads is how many entries are read at a time when the jobs are looked for.
+	maxJobLoads = 4
+	// afterPanic is when a job that panicked runs again.
+	afterPanic = time.Hour
+	// maxKeys is how many private keys are made at a time.
+	maxKeys = 2
+)
+
+func renewalOf(name string) schedule.Key { return schedule.Key{Kind: renewalJob, Name: name} }
+
+func (b *backend) newJobs() *schedule.Scheduler {
+	return schedule.New(schedule.Config{Run: b.runJob, Now: b.now})
+}
+
+// runJob runs what is due of one kind. A panic must not end the plugin with all its mounts.
+func (b *backend) runJob(ctx context.Context, key schedule.Key) (next time.Time) {
+	defer func() {
+		if recover() != nil {
+			b.Logger().Error("a job panicked", "kind", key.Kind, "connection", key.Name, "stack", string(debug.Stack()))
+			next = b.now().Add(afterPanic)
+		}
+	}()
+	switch key.Kind {
+	case renewalJob:
+		return b.renewer.Run(ctx, key.Name)
+	}
+	return time.Time{}
+}
+
+// initialize is called when the mount is ready, on every node.
+func (b *backend) initialize(context.Context, *logical.InitializationRequest) error {
+	if b.System() == nil || b.onStandby() {
+		return nil // a plugin that is only looked at, as at its registration, or a standby
+	}
+	b.jobs.Start(b.background)
+	b.search.begin(b.findJobs)
+	return nil
+}
+
+// periodic is called once a minute, on every node, with a lock of Vault's held: it only starts work.
+func (b *backend) periodic(context.Context, *logical.Request) error {
+	if b.System() == nil || b.onStandby() {
+		return nil
+	}
+	b.jobs.Poke()
+	b.search.begin(b.findJobs)
+	return nil
+}
+
+// jobSearch is the search for jobs in storage, once in the life of a backend unless it fails. Its zero value has not
+// begun.
+type jobSearch struct {
+	mutex         sync.Mutex
+	running, done bool
+}
+
+// begin runs find in the background, unless it runs already or has succeeded.
+func (s *jobSearch) begin(find func() error) {
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	if s.running || s.done {
+		return
+	}
+	s.running = true
+	go func() {
+		err := find()
+		s.mutex.Lock()
+		defer s.mutex.Unlock()
+		s.running, s.done = false, err == nil
+	}()
+}
+
+// findJobs reads from storage what is due and when. From then on every write says so.
+func (b *backend) findJobs() (err error) {
+	defer func() {
+		if recover() != nil {
+			err = errPanicked
+			b.Logger().Error("looking for jobs panicked", "stack", string(debug.Stack()))
+		}
+		if err != nil {
+			b.Logger().Warn("looking for certificates to renew; the next try is in a minute", "error", err)
+		}
+	}()
+	names, err := b.storage.List(b.background, identityPrefix)
+	if err != nil {
+		return fmt.Errorf("listing identities: %w", err)
+	}
+	loads := errgroup.Group{}
+	loads.SetLimit(maxJobLoads)
+	for _, name := range names {
+		loads.Go(func() error { return b.findRenewal(name) })
+	}
+	return loads.Wait()
+}
+
+var errPanicked = errors.New("a defect of this plugin; the log has the place")
+
+func (b *backend) findRenewal(name string) error {
+	state, err := identities{b, nil}.Load(b.background, name)
+	var unreadable *identity.UnreadableError
+	switch {
+	case errors.Is(err, renewal.ErrGone):
+		return b.dropIdentity(b.background, b.storage, name)
+	case errors.As(err, &unreadable):
+		b.Logger().Error("reading an identity; its certificate is not renewed", "connection", name, "error", err)
+		return nil
+	case err != nil:
+		return err
+	}
+	if record := state.Record; record.Failures > 0 {
+		b.monitor.records.Of(name).Failed(health.Renewal, record.LastTry, record.LastError, record.NextTry)
+	}
+	if _, waiting := b.jobs.Due(renewalOf(name)); !waiting { // a write meanwhile knows better
+		b.jobs.Set(renewalOf(name), state.Due())
+	}
+	return nil
+}
+
+func (b *backend) newRenewer() *renewal.Renewer {
+	return renewal.New(renewal.Config{
+		Connections: identities{b, nil},
+		MakeKey:     b.keys.Make,
+		NewIssuer:   func(s enroll.Settings) (enroll.Issuer, error) { return b.newIssuer(s) },
+		Now:         b.now,
+		Random:      rand.Float64,
+		Describe:    describeRenewal,
+		Permanent:   permanentProof,
+		Observer:    renewalLog{b},
+	})
+}
