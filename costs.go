@@ -32,7 +32,7 @@ var errDeriving = errors.New("opening the encrypted private key: others are bein
 func (b *backend) validate(ctx context.Context, conn *connection.Connection, problems *problem.List) (
 	warnings []string, err error,
 ) {
-	if conn.Passphrase.Empty() {
+	if !conn.DecryptsKey() {
 		return conn.Validate(b.now(), problems), nil
 	}
 	if end, bounded := ctx.Deadline(); bounded {

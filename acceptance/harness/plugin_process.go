@@ -38,6 +38,31 @@ func (v *Vault) KillPlugin() {
 	}
 }
 
+// PluginPeakMemory is the most memory that the plugin's process has ever held, in bytes: VmHWM of proc_pid_status(5).
+// Linux only.
+func (v *Vault) PluginPeakMemory() int64 {
+	v.t.Helper()
+	pids := v.PluginPIDs()
+	if len(pids) != 1 {
+		v.t.Fatalf("the server has %d processes of the plugin, want 1", len(pids))
+	}
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pids[0]))
+	if err != nil {
+		v.t.Fatalf("reading the plugin's memory: %v", err)
+	}
+	for line := range strings.Lines(string(text)) {
+		if value, found := strings.CutPrefix(line, "VmHWM:"); found {
+			kib, err := strconv.ParseInt(strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(value), "kB")), 10, 64)
+			if err != nil {
+				v.t.Fatalf("reading the plugin's memory: %v", err)
+			}
+			return kib << 10
+		}
+	}
+	v.t.Fatal("reading the plugin's memory: /proc says nothing of VmHWM")
+	return 0
+}
+
 // ProcessRuns reports whether a process exists and is no zombie: an orphan is reaped by init in init's own time. Linux
 // only.
 func ProcessRuns(pid int) bool {

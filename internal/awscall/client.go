@@ -15,6 +15,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"runtime"
 	"strings"
 	"time"
 
@@ -188,6 +189,8 @@ func (b *bodyReader) Read(p []byte) (int, error) {
 		if b.leave, b.err = b.enter(); b.err != nil {
 			return 0, b.err
 		}
+	default:
+		runtime.Gosched() // decoding what comes fast would keep a processor from shorter work for 10 ms at a time
 	}
 	n, err := b.body.Read(p[:room])
 	b.left, b.small = b.left-int64(n), b.small-int64(n)

@@ -44,6 +44,16 @@ func checkIdentity(problems *problem.List, c *Connection, now time.Time) (warnin
 	return earliestEnd(certificates).Warnings(now)
 }
 
+// DecryptsKey reports whether [Connection.Validate] derives a key from the passphrase, which may take a second of a
+// processor and 32 MiB of memory. A private key whose derivation would cost more is refused without one.
+func (c *Connection) DecryptsKey() bool {
+	if c.Passphrase.Empty() {
+		return false
+	}
+	_, err := rolesanywhere.ParsePrivateKey([]byte(c.PrivateKey.Reveal()), nil)
+	return errors.Is(err, rolesanywhere.ErrPassphraseRequired)
+}
+
 func checkCertificate(problems *problem.List, c *Connection) []*x509.Certificate {
 	if problems.Has("certificate") {
 		return nil
