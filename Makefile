@@ -85,6 +85,11 @@ soak: ## load a real Vault for SOAKTIME (30m) with kills, seals, changes and fau
 demo: ## show the plugin at work in a real Vault
 	@vault=$$(scripts/build-server vault); cd scripts/demo; VAULT_BIN=$$vault go run .
 
+.PHONY: picture
+picture: ## draw docs/dashboard.svg from a real Prometheus that scrapes a real Vault for three minutes
+	@go -C acceptance test -count=1 -run='^TestMonitoring_PrometheusScrapesVault$$' . \
+	  -picture '$(CURDIR)/docs/dashboard.svg' -picture-time 3m
+
 .PHONY: clean
 clean: ## remove what was built here; servers stay in the cache
 	rm -rf bin dist
