@@ -67,8 +67,8 @@ audit: ## check the dependencies of every module (VULNCHECK=1 asks the vulnerabi
 	@scripts/audit
 
 .PHONY: bench
-bench: ## measure reads against the least that a plugin can do, on a real Vault, then run Go's benchmarks (Linux, 5 minutes)
-	@vault=$$(scripts/build-server vault); cd bench; VAULT_BIN=$$vault go run . $(BENCHFLAGS)
+bench: ## measure reads against the least that a plugin can do, on a real Vault, then run Go's benchmarks (Linux, 5 to 30 minutes)
+	@vault=$$(scripts/build-server vault); cd bench; VAULT_BIN=$$vault go run . -charts ../docs $(BENCHFLAGS)
 	@go test -run='^$$' -bench=. -benchmem -count=$(BENCHCOUNT) .
 	@go -C rolesanywhere test -run='^$$' -bench=. -benchmem -count=$(BENCHCOUNT) .
 

@@ -25,17 +25,43 @@ type options struct {
 	starts      int
 	profile     string
 	connections int
+	width       float64
+	most        int
+	charts      string
 }
 
 func main() {
 	var o options
 	flag.IntVar(&o.rounds, "rounds", 60, "how often each target is loaded")
+	flag.Float64Var(
+		&o.width,
+		"width",
+		0.04,
+		"load on until the 95 % interval of each ratio of reads/s to the floor is this narrow",
+	)
+	flag.IntVar(&o.most, "most", 600, "how often a target is loaded for that at most")
+	flag.StringVar(&o.charts, "charts", "", "draw the tables as SVG into this directory too")
 	flag.IntVar(&o.clients, "clients", 8, "connections that read at the same time")
 	flag.DurationVar(&o.length, "slice", 250*time.Millisecond, "how long a target is loaded at a time")
-	flag.StringVar(&o.storage, "storage", "inmem", "Vault's storage: inmem, or raft for what writing leases costs a disk")
+	flag.StringVar(
+		&o.storage,
+		"storage",
+		"inmem",
+		"Vault's storage: inmem, or raft for what writing leases costs a disk",
+	)
 	flag.IntVar(&o.starts, "starts", 15, "how often each plugin is started for its start time")
-	flag.StringVar(&o.profile, "profile", "", "write profiles of the loaded plugin into this directory and measure nothing")
-	flag.IntVar(&o.connections, "connections", 0, "measure what this many connections in one mount take, and nothing else")
+	flag.StringVar(
+		&o.profile,
+		"profile",
+		"",
+		"write profiles of the loaded plugin into this directory and measure nothing",
+	)
+	flag.IntVar(
+		&o.connections,
+		"connections",
+		0,
+		"measure what this many connections in one mount take, and nothing else",
+	)
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -126,10 +152,17 @@ func run(ctx context.Context, o options) error {
 var (
 	// Targets are compared with others of the same phase alone. The AWS engine gives every read a lease: it is in both, since its
 	// reads are too few to make Vault slower for the others.
-	leaseless = [][]target{{floorLeaseless, oursLeaseless, framework}, {floorRaw, oursRaw}, {awsRole, awsRolePlain}, {kvEntry}}
-	leased    = [][]target{{floorLeased, oursLeased}, {awsRoleAmongLeases}}
-	twins     = [][2]target{{oursLeaseless, floorLeaseless}, {oursRaw, floorRaw}, {oursLeased, floorLeased}}
-	peers     = [][2]target{
+	leaseless = [][]target{
+		{floorLeaseless, oursLeaseless, oursScoped, framework},
+		{floorRaw, oursRaw},
+		{awsRole, awsRolePlain},
+		{kvEntry},
+	}
+	leased         = [][]target{{floorLeased, oursLeased}, {awsRoleAmongLeases}}
+	leaselessTwins = [][2]target{{oursLeaseless, floorLeaseless}, {oursScoped, floorLeaseless}, {oursRaw, floorRaw}}
+	leasedTwins    = [][2]target{{oursLeased, floorLeased}}
+	twins          = slices.Concat(leaselessTwins, leasedTwins)
+	peers          = [][2]target{
 		{oursLeaseless, awsRole}, {oursRaw, awsRole}, {oursLeased, awsRoleAmongLeases},
 		{oursLeaseless, awsRolePlain}, {floorLeaseless, awsRole}, {floorLeaseless, awsRolePlain},
 		{oursLeaseless, kvEntry}, {framework, floorLeaseless},
@@ -137,8 +170,14 @@ var (
 )
 
 func measure(ctx context.Context, o options, s *server, aws *account, programs plugins, figures processFigures) error {
-	m := &measurement{server: s, rounds: o.rounds, clients: o.clients, length: o.length, say: say, reads: map[target]int{}}
+	m := &measurement{server: s, rounds: o.rounds, clients: o.clients, length: o.length, width: o.width, most: o.most,
+		say: say, reads: map[target]int{}}
+	m.load = m.slice
 	results, err := m.run(ctx, leaseless...)
+	if err != nil {
+		return err
+	}
+	wide, err := m.settle(ctx, leaselessTwins, results)
 	if err != nil {
 		return err
 	}
@@ -148,6 +187,10 @@ func measure(ctx context.Context, o options, s *server, aws *account, programs p
 	}
 	// Last, and by themselves: leases stay in Vault and make it slower for all that come after.
 	withLeases, err := m.run(ctx, leased...)
+	if err != nil {
+		return err
+	}
+	wideLeased, err := m.settle(ctx, leasedTwins, withLeases)
 	if err != nil {
 		return err
 	}
@@ -168,17 +211,20 @@ func measure(ctx context.Context, o options, s *server, aws *account, programs p
 	if err != nil {
 		return err
 	}
-	r := report{os.Stdout}
-	r.machine(o.storage)
-	r.effort(m)
+	r, caption := report{os.Stdout}, m.caption(o.storage, results)
+	r.machine(caption)
+	r.noise(slices.Concat(wide, wideLeased), m, results)
 	r.bars(results)
 	r.ratios(append(twins, peers...), results)
 	r.targets(slices.Concat(append(leaseless, leased...)...), results)
-	r.upstream(m.reads, aws.anywhere.Sessions(), aws.assumed.Load())
+	r.upstream(m.reads, aws.anywhere.Sessions(), aws.assumed.Load()-scopes)
 	r.capacity(results, before, after, m.reads[floorLeased]+m.reads[oursLeased]+m.reads[awsRoleAmongLeases])
 	r.processes(programs, figures)
 	r.weights(ours, floor)
-	return nil
+	if o.charts == "" {
+		return nil
+	}
+	return charts(o.charts, caption, results)
 }
 
 func weights(ctx context.Context, programs plugins) (ours, floor weight, err error) {

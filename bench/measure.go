@@ -13,33 +13,45 @@ type measurement struct {
 	rounds  int
 	clients int
 	length  time.Duration // of one slice
+	width   float64       // that a ratio's interval shall have at most
+	most    int           // rounds for that
+	load    func(ctx context.Context, t target) (slice, error)
 	say     func(format string, arguments ...any)
 	reads   map[target]int // all of them, uncounted rounds too
 }
 
-// run loads the targets of each set in turn, round after round, and every other round backwards within a set: what drifts or
-// lingers then meets a set's targets alike. A first round is not counted.
+// run loads the targets of each set in turn, round after round. A first round is not counted.
 func (m *measurement) run(ctx context.Context, sets ...[]target) (map[target]series, error) {
 	results := map[target]series{}
 	for round := range m.rounds + 1 {
 		for _, set := range sets {
-			order := slices.Clone(set)
-			if round%2 == 1 {
-				slices.Reverse(order)
+			if err := m.round(ctx, round, set, results); err != nil {
+				return nil, err
 			}
-			for _, t := range order {
-				one, err := m.slice(ctx, t)
-				if err != nil {
-					return nil, fmt.Errorf("loading %s: %w", t.name, err)
-				}
-				if round > 0 {
-					results[t] = append(results[t], one)
-				}
-			}
+		}
+		if round == 0 {
+			clear(results)
 		}
 		m.say("round %d of %d", round, m.rounds)
 	}
 	return results, nil
+}
+
+// round loads each target of a set once, and every other round backwards: what drifts or lingers then meets a set's
+// targets alike.
+func (m *measurement) round(ctx context.Context, round int, set []target, results map[target]series) error {
+	order := slices.Clone(set)
+	if round%2 == 1 {
+		slices.Reverse(order)
+	}
+	for _, t := range order {
+		one, err := m.load(ctx, t)
+		if err != nil {
+			return fmt.Errorf("loading %s: %w", t.name, err)
+		}
+		results[t] = append(results[t], one)
+	}
+	return nil
 }
 
 // leadIn is the part of a slice's length for which a target is loaded before, uncounted, while what the one before it left

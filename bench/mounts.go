@@ -25,6 +25,7 @@ var (
 	oursLeaseless  = target{"s3conn creds/NAME, no lease", "s3conn/creds/leaseless", oursProgram.name}
 	oursRaw        = target{"s3conn sdk/NAME", "s3conn/sdk/leaseless", oursProgram.name}
 	oursLeased     = target{"s3conn creds/NAME, leased", "s3conn/creds/leased", oursProgram.name}
+	oursScoped     = target{"s3conn creds/NAME/SCOPE, no lease", "s3conn/creds/leaseless/reports", oursProgram.name}
 	awsRole        = target{"AWS engine, assumed_role", "aws/sts/orders", awsProgram.name}
 	awsRolePlain   = target{"AWS engine, STS without TLS", "aws-plain/sts/orders", awsProgram.name}
 	// The same again, in the phase where everything is leased.
@@ -34,6 +35,9 @@ var (
 
 // connections is how many of ours are read: each may cost one CreateSession.
 const connections = 2
+
+// scopes is how many scopes are read: each may cost one AssumeRole.
+const scopes = 1
 
 // mount registers the programs and mounts them, with kv beside them.
 func (s *server) mount(ctx context.Context, programs plugins) error {
@@ -81,6 +85,11 @@ func (s *server) configure(ctx context.Context, aws *account) error {
 			return fmt.Errorf("writing %s: %w", path, err)
 		}
 	}
+	scope := map[string]any{"buckets": "ledger", "prefixes": "reports/", "session_name": answer.SessionName,
+		"generate_lease": false}
+	if _, err := s.client.Logical().WriteWithContext(ctx, "s3conn/scopes/leaseless/reports", scope); err != nil {
+		return fmt.Errorf("writing a scope: %w", err)
+	}
 	read, err := s.client.Logical().ReadWithContext(ctx, floorLeaseless.path)
 	if err != nil {
 		return fmt.Errorf("reading %s: %w", floorLeaseless.path, err)
@@ -106,7 +115,7 @@ func connection(aws *account, lease bool) map[string]any {
 		"auth_type": "roles_anywhere", "region": answer.Region, "session_name": answer.SessionName,
 		"profile_arn": answer.ProfileARN, "role_arn": answer.RoleARN, "trust_anchor_arn": answer.TrustAnchorARN,
 		"certificate": string(aws.certificate.CertificatePEM), "private_key": string(aws.certificate.PrivateKeyPEM),
-		"rolesanywhere_endpoint": aws.anywhere.URL, "generate_lease": lease,
+		"rolesanywhere_endpoint": aws.anywhere.URL, "sts_endpoint": aws.plainSTS.URL, "generate_lease": lease,
 	}
 }
 

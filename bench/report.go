@@ -23,14 +23,45 @@ func (r report) header(columns ...string) {
 
 func (r report) row(cells ...string) { fmt.Fprintf(r.w, "| %s |\n", strings.Join(cells, " | ")) }
 
-// machine tells what the absolute numbers are worth.
-func (r report) machine(storage string) {
-	fmt.Fprintf(r.w, "%d processors, %s, %s/%s; Vault with %s storage.\n",
-		runtime.NumCPU(), runtime.Version(), runtime.GOOS, runtime.GOARCH, storage)
+// caption says where and how a run was made: what its absolute numbers are worth.
+func (m *measurement) caption(storage string, results map[target]series) string {
+	rounds := 0
+	for _, one := range results {
+		rounds = max(rounds, len(one))
+	}
+	return fmt.Sprintf(
+		"%s: %d processors, %s, %s/%s; Vault with %s storage; %d clients; %d to %d rounds of %s each",
+		time.Now().
+			UTC().
+			Format("2006-01-02 15:04 UTC"),
+		runtime.NumCPU(),
+		runtime.Version(),
+		runtime.GOOS,
+		runtime.GOARCH,
+		storage,
+		m.clients,
+		m.rounds,
+		rounds,
+		m.length,
+	)
 }
 
-func (r report) effort(m *measurement) {
-	fmt.Fprintf(r.w, "%d clients, %d rounds of %s each.\n", m.clients, m.rounds, m.length)
+func (r report) machine(caption string) { fmt.Fprintf(r.w, "%s.\n", caption) }
+
+// noise says which ratios are not known as well as they should be.
+func (r report) noise(wide [][2]target, m *measurement, results map[target]series) {
+	for _, pair := range wide {
+		fmt.Fprintf(
+			r.w,
+			"\nThis machine is too noisy: after %d rounds the ratio of %s to %s has an interval %.3f wide, and %.3f "+
+				"was asked for.\n",
+			len(results[pair[0]]),
+			pair[0].name,
+			pair[1].name,
+			rateOf(pair, results).width(),
+			m.width,
+		)
+	}
 }
 
 func (r report) targets(targets []target, results map[target]series) {
@@ -52,7 +83,9 @@ func micros(nanoseconds float64) string {
 }
 
 func (r report) ratios(pairs [][2]target, results map[target]series) {
-	r.title("Ratios, as medians over the rounds with the median's 95 %% interval in brackets; processor time over all rounds")
+	r.title(
+		"Ratios, as medians over the rounds with the median's 95 %% interval in brackets; processor time over all rounds",
+	)
 	r.header("target", "to", "reads/s", "p50", "p99", "Vault's CPU", "plugin's CPU")
 	for _, pair := range pairs {
 		cells := []string{pair[0].name, pair[1].name}
@@ -84,9 +117,13 @@ func withInterval(middle, low, high float64) string {
 func (r report) upstream(reads map[target]int, sessions int, assumed int64) {
 	r.title("Calls to AWS")
 	r.header("engine", "reads", "calls")
-	r.row("s3conn, CreateSession", fmt.Sprint(reads[oursLeased]+reads[oursLeaseless]+reads[oursRaw]),
+	r.row("s3conn, CreateSession", fmt.Sprint(reads[oursLeased]+reads[oursLeaseless]+reads[oursRaw]+reads[oursScoped]),
 		fmt.Sprintf("%d (%d connections)", sessions, connections))
-	r.row("AWS engine, AssumeRole", fmt.Sprint(reads[awsRole]+reads[awsRolePlain]+reads[awsRoleAmongLeases]), fmt.Sprint(assumed))
+	r.row(
+		"AWS engine, AssumeRole",
+		fmt.Sprint(reads[awsRole]+reads[awsRolePlain]+reads[awsRoleAmongLeases]),
+		fmt.Sprint(assumed),
+	)
 }
 
 type processFigures struct {
@@ -98,7 +135,14 @@ type processFigures struct {
 func (r report) processes(programs plugins, f processFigures) {
 	base := programs.floor
 	r.title("The process (in brackets: to the floor's)")
-	r.header("plugin", "start to serving", "resident, idle", "resident, read once", "resident, after the load", "stripped program")
+	r.header(
+		"plugin",
+		"start to serving",
+		"resident, idle",
+		"resident, read once",
+		"resident, after the load",
+		"stripped program",
+	)
 	compared := func(format string, value, to float64) string {
 		return fmt.Sprintf(format+" (%.2f)", value, value/to)
 	}

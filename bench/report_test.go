@@ -15,13 +15,13 @@ func TestReport_BarsTellWhatIsMissed(t *testing.T) {
 	var text strings.Builder
 	results := map[target]series{
 		floorLeaseless: {{perSecond: 100, p99: 100}}, oursLeaseless: {{perSecond: 98, p99: 111}},
-		floorRaw: {{perSecond: 100, p99: 100}}, oursRaw: {{perSecond: 96, p99: 110}},
+		floorRaw: {{perSecond: 100, p99: 100}}, oursRaw: {{perSecond: 94, p99: 110}},
 		awsRole: {{perSecond: 10}},
 	}
 	report{&text}.bars(results)
 	for _, want := range []string{
-		"| reads/s of s3conn creds/NAME, no lease to floor, no lease | at least 0.97 | 0.980 (0.980 to 0.980) | yes |",
-		"| reads/s of s3conn sdk/NAME to floor, raw | at least 0.97 | 0.960 (0.960 to 0.960) | no |",
+		"| reads/s of s3conn creds/NAME, no lease to floor, no lease | lower end at least 0.95 | 0.980 (0.980 to 0.980) | yes |",
+		"| reads/s of s3conn sdk/NAME to floor, raw | lower end at least 0.95 | 0.940 (0.940 to 0.940) | no |",
 		"| p99 of s3conn creds/NAME, no lease to floor, no lease | at most 1.10 | 1.110 (1.110 to 1.110) | no |",
 		"| p99 of s3conn sdk/NAME to floor, raw | at most 1.10 | 1.100 (1.100 to 1.100) | yes |",
 		"| reads/s of s3conn creds/NAME, no lease to AWS engine, assumed_role | at least 5.00 | 9.800 (9.800 to 9.800) | yes |",
@@ -37,9 +37,15 @@ func TestReport_RatiosOfProcessorTimeAreOfTotals(t *testing.T) {
 	var text strings.Builder
 	const ms = time.Millisecond
 	results := map[target]series{
-		oursRaw:  {{reads: 10, perSecond: 90, vaultTime: 10 * ms}, {reads: 10, perSecond: 90, vaultTime: 10 * ms, pluginTime: 30 * ms}},
-		floorRaw: {{reads: 10, perSecond: 100, vaultTime: 20 * ms}, {reads: 30, perSecond: 90, vaultTime: 20 * ms, pluginTime: 120 * ms}},
-		kvEntry:  {{reads: 20, perSecond: 180, vaultTime: 5 * ms}, {reads: 20, perSecond: 180, vaultTime: 5 * ms}},
+		oursRaw: {
+			{reads: 10, perSecond: 90, vaultTime: 10 * ms},
+			{reads: 10, perSecond: 90, vaultTime: 10 * ms, pluginTime: 30 * ms},
+		},
+		floorRaw: {
+			{reads: 10, perSecond: 100, vaultTime: 20 * ms},
+			{reads: 30, perSecond: 90, vaultTime: 20 * ms, pluginTime: 120 * ms},
+		},
+		kvEntry: {{reads: 20, perSecond: 180, vaultTime: 5 * ms}, {reads: 20, perSecond: 180, vaultTime: 5 * ms}},
 	}
 	r := report{&text}
 	r.ratios([][2]target{{oursRaw, floorRaw}, {oursRaw, kvEntry}}, results)
@@ -60,7 +66,15 @@ func TestReport_RatiosOfProcessorTimeAreOfTotals(t *testing.T) {
 func TestReport_UpstreamCountsEveryRead(t *testing.T) {
 	t.Parallel()
 	var text strings.Builder
-	reads := map[target]int{oursLeased: 1, oursLeaseless: 20, oursRaw: 300, awsRole: 1, awsRolePlain: 20, awsRoleAmongLeases: 300, kvEntry: 5}
+	reads := map[target]int{
+		oursLeased:         1,
+		oursLeaseless:      20,
+		oursRaw:            300,
+		awsRole:            1,
+		awsRolePlain:       20,
+		awsRoleAmongLeases: 300,
+		kvEntry:            5,
+	}
 	report{&text}.upstream(reads, 2, 321)
 	for _, want := range []string{"| s3conn, CreateSession | 321 | 2 (2 connections) |", "| AWS engine, AssumeRole | 321 | 321 |"} {
 		if !strings.Contains(text.String(), want) {
@@ -73,7 +87,11 @@ func TestReport_CapacityAddsUp(t *testing.T) {
 	t.Parallel()
 	var text strings.Builder
 	results := map[target]series{oursLeaseless: {
-		{reads: 10, vaultTime: 10 * time.Millisecond}, {reads: 90, vaultTime: 15 * time.Millisecond, pluginTime: 9 * time.Millisecond},
+		{
+			reads:     10,
+			vaultTime: 10 * time.Millisecond,
+		},
+		{reads: 90, vaultTime: 15 * time.Millisecond, pluginTime: 9 * time.Millisecond},
 	}}
 	report{&text}.capacity(results, footprint{1000, 0}, footprint{6000, 1 << 20}, 1000)
 	for _, want := range []string{

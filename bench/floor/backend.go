@@ -15,10 +15,6 @@ import (
 
 const secretType = "floor_session"
 
-// warning is as long as the one that comes with every lease of the s3conn engine.
-const warning = "Revoking this lease does not end the session: AWS has no way to take back one session, and these " +
-	"credentials work until their expiration. To cut them off, deny the role's older sessions in IAM or disable the profile."
-
 // floor answers reads before the SDK's framework sees them. The framework asks Vault for its replication state at every
 // request, over gRPC: with that, a read is two hops and not one.
 type floor struct {
@@ -38,7 +34,7 @@ func factory(ctx context.Context, config *logical.BackendConfig) (logical.Backen
 func newFloor(now time.Time) *floor {
 	expiration := now.Add(answer.Lifetime)
 	leaseless := &logical.Response{Data: credentials(expiration)}
-	leased := &logical.Response{Data: credentials(expiration), Warnings: []string{warning}, Secret: &logical.Secret{
+	leased := &logical.Response{Data: credentials(expiration), Secret: &logical.Secret{
 		LeaseOptions: logical.LeaseOptions{TTL: answer.Lifetime - time.Minute, MaxTTL: answer.Lifetime - time.Minute, Renewable: true},
 		InternalData: map[string]any{"secret_type": secretType, "connection": "orders", "expiration": expiration.UTC().Format(time.RFC3339Nano)},
 	}}
