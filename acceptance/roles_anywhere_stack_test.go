@@ -2,7 +2,6 @@ package acceptance
 
 import (
 	"context"
-	"crypto/x509"
 	"maps"
 	"sync"
 	"testing"
@@ -38,7 +37,7 @@ func newAWS(t *testing.T, minio *harness.MinIO, options rolesanywheretest.Option
 		t.Fatal(err)
 	}
 	a := &awsAccount{authority: authority}
-	options.TrustAnchors = []*x509.Certificate{authority.Certificate()}
+	options.TrustAnchors = append(options.TrustAnchors, authority.Certificate())
 	options.Vend = func(ctx context.Context, r rolesanywheretest.SessionRequest) (rolesanywheretest.Credentials, error) {
 		a.mu.Lock()
 		policy := a.policy

@@ -2,6 +2,7 @@ package harness
 
 import (
 	"crypto/ecdsa"
+	"crypto/rand"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
@@ -9,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 )
 
 // IssuingCA is a root and an intermediate below it, which issues the certificates that connections identify themselves
@@ -57,4 +59,28 @@ func (ca *IssuingCA) write(t testing.TB, dir string) {
 	if err := os.WriteFile(filepath.Join(dir, issuingChainFile), both, 0o600); err != nil {
 		t.Fatalf("writing the issuing CA's chain: %v", err)
 	}
+}
+
+// Sign answers a certificate signing request in DER: the leaf and the intermediate, in PEM.
+func (ca *IssuingCA) Sign(t testing.TB, csr []byte) string {
+	t.Helper()
+	request, err := x509.ParseCertificateRequest(csr)
+	if err != nil {
+		t.Fatalf("reading a request: %v", err)
+	}
+	if err := request.CheckSignature(); err != nil {
+		t.Fatalf("checking a request: %v", err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(time.Now().UnixNano()), RawSubject: request.RawSubject,
+		KeyUsage:    x509.KeyUsageDigitalSignature,
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
+		NotBefore:   time.Now().Add(-time.Minute), NotAfter: time.Now().Add(24*time.Hour - time.Minute),
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, ca.Intermediate, request.PublicKey, ca.key)
+	if err != nil {
+		t.Fatalf("signing a request: %v", err)
+	}
+	leaf := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
+	return string(leaf) + string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: ca.Intermediate.Raw}))
 }

@@ -34,7 +34,8 @@ func StartStepCA(t testing.TB, ca *IssuingCA, lifetime time.Duration) *StepCA {
 	s := &StepCA{t: t, port: FreePort(t), dir: t.TempDir(), ca: ca, key: newKey(t)}
 	ca.write(t, s.dir)
 	config, err := json.Marshal(map[string]any{
-		"root": filepath.Join(s.dir, caFile), "crt": filepath.Join(s.dir, issuingCertFile), "key": filepath.Join(s.dir, issuingKeyFile),
+		"root": filepath.Join(s.dir, caFile), "crt": filepath.Join(s.dir, issuingCertFile), "key": filepath.Join(s.dir,
+			issuingKeyFile),
 		"address": fmt.Sprintf("127.0.0.1:%d", s.port), "dnsNames": []string{"localhost"},
 		"logger": map[string]any{"format": "text"},
 		"db":     map[string]any{"type": "badgerv2", "dataSource": filepath.Join(s.dir, "db")}, // remembers used tokens
@@ -81,7 +82,8 @@ func (s *StepCA) Token(commonName string) string {
 	s.t.Helper()
 	now := time.Now()
 	claims := map[string]any{
-		"iss": provisioner, "aud": s.Address() + "/1.0/sign", "sub": commonName, "sans": []string{commonName}, "jti": rand.Text(),
+		"iss": provisioner, "aud": s.Address() + "/1.0/sign", "sub": commonName, "sans": []string{commonName},
+		"jti": rand.Text(),
 		"iat": now.Unix(), "nbf": now.Add(-time.Minute).Unix(), "exp": now.Add(5 * time.Minute).Unix(),
 	}
 	signed := s.segment(map[string]any{"alg": "ES256", "typ": "JWT", "kid": provisioner}) + "." + s.segment(claims)
@@ -110,7 +112,8 @@ func (s *StepCA) publicKey() map[string]any {
 	}
 	return map[string]any{
 		"kty": "EC", "crv": "P-256", "alg": "ES256", "use": "sig", "kid": provisioner,
-		"x": base64.RawURLEncoding.EncodeToString(encoded[1:33]), "y": base64.RawURLEncoding.EncodeToString(encoded[33:]),
+		"x": base64.RawURLEncoding.EncodeToString(encoded[1:33]),
+		"y": base64.RawURLEncoding.EncodeToString(encoded[33:]),
 	}
 }
 
