@@ -18,9 +18,9 @@ const (
   vault read s3conn/creds/orders/reports
 
 Returns the credentials of a session that may do what the scope allows and nothing else. All readers of a scope share
-one session, as those of a connection do; where a scope has templates, all readers for whom they are rendered alike.
-What Vault knows of a token's entity is used for up to a minute, so a change of its metadata shows after a minute at
-most, and sessions that were obtained before stay valid until their end.
+one session, as those of a connection do; where a scope has templates, each entity has a session of its own, which all
+its tokens share. What Vault knows of a token's entity is used for up to a minute: a change of its metadata shows after
+a minute at most, and so does its disabling. Sessions that were obtained before stay valid until their end.
 
 Leases are as those of creds/NAME; the scope's own generate_lease turns them off.
 `

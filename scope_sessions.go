@@ -21,7 +21,7 @@ type assumeRole func(
 ) (session.Session, error)
 
 // A scope with templates has two kinds of keys in the pool: one without a variant, whose subject has no sessions and
-// only holds the parsed templates, and one for every rendering of them.
+// only holds the parsed templates, and one for every entity and rendering of them.
 
 // errOtherVariant is returned when a scope was changed between its templates' rendering and its loading.
 var errOtherVariant = errors.New("the scope was changed meanwhile")

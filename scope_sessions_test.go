@@ -216,6 +216,18 @@ func TestScoped_EntitiesGetWhatIsTheirs(t *testing.T) {
 	})
 }
 
+func TestScoped_EntitiesOfOneTeamDoNotShareASession(t *testing.T) {
+	withScopes(t, func(t *testing.T, s *scopeTest) {
+		s.writeScopeOf("orders", "team", map[string]any{"buckets": "home", "duration": 900,
+			"prefixes": "{{identity.entity.metadata.team}}/"})
+		s.entities.teams["e-1"], s.entities.teams["e-2"] = "blue", "blue"
+		ann, bob := s.keyFor("e-1", "creds/orders/team"), s.keyFor("e-2", "creds/orders/team")
+		if ann == bob || s.keyFor("e-1", "creds/orders/team") != ann || s.sts.count() != 2 {
+			t.Errorf("two entities of one team got %s and %s from %d calls, want a session each", ann, bob, s.sts.count())
+		}
+	})
+}
+
 func TestScoped_AnEntitysChangeShowsWithinAMinute(t *testing.T) {
 	withScopes(t, func(t *testing.T, s *scopeTest) {
 		s.writeTemplated()

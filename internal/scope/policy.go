@@ -194,7 +194,7 @@ func encodePolicy(statements []statement) string {
 		b.WriteByte('}')
 	}
 	b.WriteString("]}")
-	return b.String()
+	return strings.Clone(b.String()) // without the builder's spare room: one policy is kept for each entity
 }
 
 // writeConditions expects each operator once.

@@ -103,8 +103,10 @@ func (p *Program) Settings() Settings { return p.scope.Settings }
 // Revision returns the revision of the scope.
 func (p *Program) Revision() string { return p.scope.Revision }
 
-// Variant returns a text that is the same for two entities exactly when they get the same session. It is empty for a
-// scope without templates, which takes a nil entity. Its error is a *[problem.Error].
+// Variant returns a text that tells apart the sessions of a scope with templates: it is of one entity, by its ID, and
+// of the values that its templates use. So two entities never share a session, also where their templates are rendered
+// alike, and a change of a value that is used leads to another session. It is empty for a scope without templates,
+// which takes a nil entity. Its error is a *[problem.Error].
 func (p *Program) Variant(e *Entity) (string, error) {
 	if !p.Templated() {
 		return "", nil
@@ -112,12 +114,20 @@ func (p *Program) Variant(e *Entity) (string, error) {
 	if e == nil {
 		return "", p.noEntity()
 	}
-	var b strings.Builder
+	values, size := append(make([]string, 0, 8), e.ID), len(e.ID)
 	for _, one := range p.directives {
+		if one.what == factID {
+			continue // it is there already
+		}
 		value, fault := one.value(e)
 		if fault != "" {
 			return "", p.refused(p.fieldOf(one), one.String()+" has no usable value: "+fault)
 		}
+		values, size = append(values, value), size+len(value)
+	}
+	var b strings.Builder
+	b.Grow(size + 3*len(values))
+	for _, value := range values { // with its length, so that no two lists of values give the same text
 		b.WriteString(strconv.Itoa(len(value)))
 		b.WriteByte(':')
 		b.WriteString(value)

@@ -110,7 +110,7 @@ func (p *Program) renderOwnPolicy(r *Rendered, e *Entity) (fault string) {
 	if fault != "" {
 		return fault
 	}
-	r.Policy = b.String()
+	r.Policy = strings.Clone(b.String())
 	return p.tooLong(r.Policy)
 }
 

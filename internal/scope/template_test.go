@@ -168,38 +168,37 @@ func TestRender_WithoutWhatIsAskedForIsRefused(t *testing.T) {
 	}
 }
 
-func TestVariant_IsTheSameForTheSameValuesAlone(t *testing.T) {
+// Two entities never share a session, also where their templates are rendered alike: a scope with templates tells who
+// is who. One entity always gets the same, until a value that the scope uses changes.
+func TestVariant_IsOfOneEntityAndItsValues(t *testing.T) {
 	t.Parallel()
-	s := scopeOf(func(s *Scope) {
+	program := mustCompile(t, scopeOf(func(s *Scope) {
 		s.Prefixes = []string{"{{identity.entity.metadata.team}}/{{identity.entity.name}}/"}
 		s.SessionName = "{{identity.entity.name}}"
-	})
-	program, err := Compile(s, chained())
-	if err != nil {
-		t.Fatalf("Compile: %v", err)
-	}
-	of := func(team, name, other string) string {
+	}))
+	of := func(id, team, name, other string) string {
 		t.Helper()
-		variant, err := program.Variant(&Entity{ID: other, Name: name,
+		variant, err := program.Variant(&Entity{ID: id, Name: name,
 			Metadata: map[string]string{"team": team, "other": other}})
 		if err != nil {
 			t.Fatalf("Variant: %v", err)
 		}
 		return variant
 	}
-	seen := map[string][2]string{}
-	for _, pair := range [][2]string{{"a", "b"}, {"ab", ""}, {"", "ab"}, {"a1:b", ""}, {"a", "1:b"}, {"1:a", "b"},
-		{"b", "a"}} {
-		variant := of(pair[0], pair[1], "x")
+	seen := map[string][3]string{}
+	for _, one := range [][3]string{{"e-1", "a", "b"}, {"e-2", "a", "b"}, {"e-1", "ab", ""}, {"e-1", "", "ab"},
+		{"e-1", "a1:b", ""}, {"e-1", "a", "1:b"}, {"e-1", "1:a", "b"}, {"e-1", "b", "a"}, {"e-11:a", "b", ""},
+		{"", "e-1", "b"}} {
+		variant := of(one[0], one[1], one[2], "x")
 		if other, taken := seen[variant]; taken {
-			t.Errorf("%q and %q have the same variant %q", pair, other, variant)
+			t.Errorf("%q and %q have the same variant %q", one, other, variant)
 		}
-		seen[variant] = pair
-		if of(pair[0], pair[1], "y") != variant {
-			t.Errorf("%q: the variant depends on what the scope does not use", pair)
+		seen[variant] = one
+		if of(one[0], one[1], one[2], "y") != variant {
+			t.Errorf("%q: the variant depends on what the scope does not use", one)
 		}
 	}
-	if rendered := render(t, s, chained(), ann()); rendered.Variant != of("blue", "ann", "x") {
+	if rendered := render(t, program.scope, chained(), ann()); rendered.Variant != of("e-1", "blue", "ann", "x") {
 		t.Errorf("rendered with the variant %q", rendered.Variant)
 	}
 	if variant, err := mustCompile(t, scopeOf(nil)).Variant(nil); variant != "" || err != nil {
