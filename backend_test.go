@@ -167,7 +167,7 @@ func TestBackend_SensitiveFieldsAreMarked(t *testing.T) {
 	t.Parallel()
 	m := newMount(t)
 	for _, one := range []struct{ path, field string }{
-		{"config/x", "secret_key"}, {"config/x", "private_key"}, {"config/x", "private_key_passphrase"}, {"config/x", "proxy_url"}, {"test", "secret_key"},
+		{"config/x", "secret_key"}, {"config/x", "private_key"}, {"config/x", "private_key_passphrase"}, {"config/x", "pkcs12"}, {"config/x", "proxy_url"}, {"test", "secret_key"},
 	} {
 		if field := m.Route(one.path).Fields[one.field]; field == nil || field.DisplayAttrs == nil || !field.DisplayAttrs.Sensitive {
 			t.Errorf("%s: %s is not marked as sensitive", one.path, one.field)

@@ -2,6 +2,7 @@ package s3conn
 
 import (
 	"context"
+	"encoding/base64"
 	"net/http"
 	"strings"
 	"testing"
@@ -46,6 +47,28 @@ func TestCosts_EncryptedKeysAreOpenedOneAtATime(t *testing.T) {
 			m.write("x", encryptedFields(t))
 		})
 	}
+}
+
+func TestCosts_PKCS12FilesWithoutPassphraseAreOpenedOneAtATimeToo(t *testing.T) {
+	t.Parallel()
+	file := base64.StdEncoding.EncodeToString([]byte(vector(t, "../pkcs12/testdata/empty.p12")))
+	loneSessionTest(t, func(t *testing.T, m *mount, _ *service) {
+		leave, err := m.costs.derivations.Enter(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		fields := rolesAnywhereFields(t, with("certificate", absent), with("private_key", absent), with("pkcs12", file))
+		resp, err := m.do(t.Context(), logical.UpdateOperation, "config/x", fields)
+		status, text := asVaultSeesIt(t, resp, err)
+		if status != http.StatusServiceUnavailable || !strings.Contains(text, "one at a time; nothing was changed") {
+			t.Errorf("answered with %d: %s", status, text)
+		}
+		leave()
+		m.write("x", fields)
+		if subject := m.read("config/x").Data["certificate_subject"]; subject != "CN=p256,O=Lab" {
+			t.Errorf("the certificate that was stored is of %v", subject)
+		}
+	})
 }
 
 func TestCosts_WaitForAKeyEndsWithTheCaller(t *testing.T) {

@@ -37,6 +37,7 @@ func FuzzConfigWrite(f *testing.F) {
 		`{"access_key":"AKIA","secret_key":"CANARY"}`,
 		`{"access_key":"AKIA","secret_key":{"a":"CANARY"},"region":["x"]}`,
 		`{"auth_type":"roles_anywhere","private_key":["CANARY"],"private_key_passphrase":"CANARY","duration":-1.5}`,
+		`{"auth_type":"roles_anywhere","pkcs12":"CANARYAA","private_key_passphrase":"x","session_name":"y"}`,
 		`{"access_key":"AKIA","secret_key":"x","proxy_url":"http://u:CANARY@proxy","s3_endpoint":"https://s3.example","s3_path_style":"T"}`,
 		`{"auth_type":"roles_anywhere","role_arn":"arn:aws:iam::123456789012:role/x","certificate":"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----","duration":"1h"}`,
 		`{"ca_cert":"-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----","custom_region":"x-1","verify_connection":{},"regoin":1e400}`,
@@ -78,7 +79,7 @@ func FuzzConfigWrite(f *testing.F) {
 
 // shownSecret returns where a secret field's planted text is repeated. In other fields the text is no secret.
 func shownSecret(resp *logical.Response, log *lockedBuffer, fields map[string]any) string {
-	for _, name := range []string{"secret_key", "private_key", "private_key_passphrase", "proxy_url"} {
+	for _, name := range []string{"secret_key", "private_key", "private_key_passphrase", "pkcs12", "proxy_url"} {
 		value, err := json.Marshal(fields[name])
 		if err != nil || !bytes.Contains(value, []byte(planted)) {
 			continue

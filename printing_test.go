@@ -15,7 +15,7 @@ func TestConnectionAndSession_NoWayOfPrintingShowsASecret(t *testing.T) {
 	t.Parallel()
 	const canary = "CANARY-7f3a"
 	s := secret.New(canary)
-	conn := connection.Connection{SecretKey: s, PrivateKey: s, ProxyURL: s, Passphrase: s}
+	conn := connection.Connection{SecretKey: s, PrivateKey: s, ProxyURL: s, Passphrase: s, PKCS12: s}
 	obtained := session.Session{SecretKey: s, SessionToken: s}
 	used := &inUse{conn: &conn}
 	used.response.Of(&obtained, func() map[string]any { return nil })

@@ -49,7 +49,7 @@ var poisonedMethods = []string{http.MethodGet, http.MethodPost, http.MethodPut, 
 // randomBody is JSON in which fields of a connection hold anything. Nothing in it can be an address of AWS's.
 func randomBody(r *rand.Rand) string {
 	fields := []string{"auth_type", "region", "custom_region", "access_key", "secret_key", "profile_arn", "role_arn", "trust_anchor_arn", "session_name",
-		"send_session_name", "duration", "extended_duration", "certificate", "private_key", "private_key_passphrase", "generate_lease",
+		"send_session_name", "duration", "extended_duration", "certificate", "private_key", "private_key_passphrase", "pkcs12", "generate_lease",
 		"s3_region", "s3_path_style", "ca_cert", "proxy_url", "verify_connection", "name", "unknown"}
 	body := map[string]any{}
 	for range r.IntN(len(fields)) {

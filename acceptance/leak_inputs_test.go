@@ -9,7 +9,7 @@ import (
 
 // mistypes sends every secret field as each kind of value that it is not.
 func (l *leakTest) mistypes() {
-	for _, field := range []string{"secret_key", "private_key", "private_key_passphrase", "proxy_url", "certificate", "ca_cert",
+	for _, field := range []string{"secret_key", "private_key", "private_key_passphrase", "pkcs12", "proxy_url", "certificate", "ca_cert",
 		"access_key", "secrt_key", "verify_connection", "duration", "generate_lease"} {
 		for kind, wrap := range map[string]func(string) any{
 			"object":           func(c string) any { return map[string]any{"a": c} },

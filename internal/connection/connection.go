@@ -34,7 +34,8 @@ type Connection struct {
 	SecretKey  secret.Text
 	PrivateKey secret.Text // PEM; PKCS#8 without encryption once validated
 	ProxyURL   secret.Text // may hold a user and password
-	Passphrase secret.Text // decrypts the private key of the same write; never stored
+	Passphrase secret.Text // decrypts the private key or PKCS#12 file of the same write; never stored
+	PKCS12     secret.Text // base64 of a file with the certificate and private key of the same write; never stored
 
 	// Renewed says that the certificate renews itself and that the last try did not fail. It is never stored.
 	Renewed bool

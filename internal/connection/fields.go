@@ -8,8 +8,9 @@ import (
 
 // Limits in bytes. They are generous multiples of what AWS issues, and small beside what a plugin can hold.
 const (
-	limitText = 2 << 10
-	limitPEM  = 64 << 10
+	limitText   = 2 << 10
+	limitPEM    = 64 << 10
+	limitPKCS12 = 128 << 10 // of base64: a file of 96 KiB
 )
 
 // VerifyField is the name of the instruction that asks for a test before a write is stored.
@@ -30,9 +31,15 @@ func Table() field.Table[Connection] {
 // does.
 func Merge(base Connection, data map[string]any, problems *problem.List) Connection {
 	merged := Table().Merge(base, data, problems)
-	if data["private_key_passphrase"] != nil && data["private_key"] == nil && !problems.Has("private_key_passphrase") {
+	given := func(field string) bool { return data[field] != nil || problems.Has(field) }
+	if data["private_key_passphrase"] != nil && !given("private_key") && !given("pkcs12") &&
+		!problems.Has("private_key_passphrase") {
 		problems.Add("private_key_passphrase",
-			"decrypts a private_key that is given in the same write, and none is given; give both")
+			"decrypts a private_key or pkcs12 that is given in the same write, and neither is given; give both")
+	}
+	if data["pkcs12"] != nil && (given("certificate") || given("private_key")) && !problems.Has("pkcs12") {
+		problems.Add("pkcs12", "holds a certificate and its private key, and another certificate or private_key is "+
+			"given in the same write; leave out either")
 	}
 	return merged
 }
@@ -183,8 +190,18 @@ func identityRows() []field.Field[Connection] {
 			Row: field.Row{Name: "private_key_passphrase", Group: "Identity", BelongsTo: AuthRolesAnywhere,
 				Limit:    limitText,
 				Verbatim: true, Type: field.Secret, Sensitive: true, Show: field.Never,
-				Description: "Decrypts an encrypted PKCS#8 private_key of the same write. Never stored."},
+				Description: "Decrypts an encrypted PKCS#8 private_key, or the pkcs12, of the same write. Never " +
+					"stored."},
 			Place: func(c *Connection) any { return &c.Passphrase },
+		},
+		{
+			Row: field.Row{Name: "pkcs12", Group: "Identity", BelongsTo: AuthRolesAnywhere, Limit: limitPKCS12,
+				Textarea: true,
+				Type:     field.Secret, Sensitive: true, Show: field.Never,
+				Description: "Base64 of a PKCS#12 file (.p12, .pfx) with a certificate, its intermediates and its " +
+					"private key, instead of certificate and private_key. What it holds is stored, the file itself " +
+					"is not. Never returned."},
+			Place: func(c *Connection) any { return &c.PKCS12 },
 		},
 	}
 }

@@ -17,8 +17,14 @@ import (
 //
 // A connection without both has no identity yet.
 func checkIdentity(problems *problem.List, c *Connection, now time.Time) (warnings []string) {
-	if c.Certificate == "" && c.PrivateKey.Empty() {
-		c.Passphrase = secret.Text{}
+	passphrase, file := c.Passphrase, c.PKCS12
+	c.Passphrase, c.PKCS12 = secret.Text{}, secret.Text{}
+	switch {
+	case problems.Has("pkcs12"):
+		return nil // which certificate and key are meant is not known
+	case !file.Empty():
+		return checkPKCS12(problems, c, file, passphrase, now)
+	case c.Certificate == "" && c.PrivateKey.Empty():
 		return []string{"certificate: there is none yet, so no session can be obtained; make a key and its request " +
 			"with identity/NAME/csr, and write its certificate to identity/NAME/certificate"}
 	}
@@ -26,7 +32,7 @@ func checkIdentity(problems *problem.List, c *Connection, now time.Time) (warnin
 	for _, fault := range validityFaults(certificates, now) {
 		problems.Add("certificate", "%v", fault)
 	}
-	key := checkPrivateKey(problems, c)
+	key := checkPrivateKey(problems, c, passphrase)
 	if certificates == nil || key == nil {
 		return nil
 	}
@@ -45,10 +51,11 @@ func checkIdentity(problems *problem.List, c *Connection, now time.Time) (warnin
 }
 
 // DecryptsKey reports whether [Connection.Validate] derives a key from the passphrase, which may take a second of a
-// processor and 32 MiB of memory. A private key whose derivation would cost more is refused without one.
+// processor and 32 MiB of memory. A private key whose derivation would cost more is refused without one. For a PKCS#12
+// file it is always true: a file without a passphrase derives keys from the empty one.
 func (c *Connection) DecryptsKey() bool {
-	if c.Passphrase.Empty() {
-		return false
+	if !c.PKCS12.Empty() || c.Passphrase.Empty() {
+		return !c.PKCS12.Empty()
 	}
 	_, err := rolesanywhere.ParsePrivateKey([]byte(c.PrivateKey.Reveal()), nil)
 	return errors.Is(err, rolesanywhere.ErrPassphraseRequired)
@@ -72,9 +79,7 @@ func checkCertificate(problems *problem.List, c *Connection) []*x509.Certificate
 	return certificates
 }
 
-func checkPrivateKey(problems *problem.List, c *Connection) crypto.Signer {
-	passphrase := c.Passphrase
-	c.Passphrase = secret.Text{}
+func checkPrivateKey(problems *problem.List, c *Connection, passphrase secret.Text) crypto.Signer {
 	if problems.Has("private_key") || problems.Has("private_key_passphrase") {
 		return nil
 	}

@@ -7,7 +7,6 @@ import (
 
 	"github.com/s3conn/vault-plugin-s3conn/internal/problem"
 	"github.com/s3conn/vault-plugin-s3conn/rolesanywhere/rolesanywheretest"
-	"github.com/youmark/pkcs8"
 )
 
 // identityFields is a roles_anywhere connection with this certificate and key.
@@ -172,15 +171,6 @@ func TestWrite_PassphraseDecryptsTheKeyAndIsForgotten(t *testing.T) {
 	}
 	assertRefused(t, m.refused("orders", with("private_key_passphrase", "CANARY")), "private_key_passphrase: ",
 		"same write")
-}
-
-func encryptedKey(t *testing.T, issued *rolesanywheretest.Issued, passphrase string) string {
-	t.Helper()
-	der, err := pkcs8.MarshalPrivateKey(issued.Key, []byte(passphrase), nil)
-	if err != nil {
-		t.Fatalf("encrypting a key: %v", err)
-	}
-	return pemText("ENCRYPTED PRIVATE KEY", der)
 }
 
 func TestWrite_NamesFaultsOfCertificateAndKeyAtOnce(t *testing.T) {

@@ -147,7 +147,7 @@ func TestWrite_NamesEverythingThatIsWrongAtOnce(t *testing.T) {
 
 func TestWrite_BoundsEveryText(t *testing.T) {
 	t.Parallel()
-	limits := map[string]int{"certificate": 65536, "private_key": 65536, "ca_cert": 65536}
+	limits := map[string]int{"certificate": 65536, "private_key": 65536, "ca_cert": 65536, "pkcs12": 131072}
 	for _, f := range Table().Rows() {
 		if f.Type == field.Bool {
 			continue

@@ -118,7 +118,8 @@ func decodeError(err error) error {
 		)
 	}
 	return fmt.Errorf(
-		"%w: the certificate or the key in it is missing, damaged or of an unknown kind; %s",
+		"%w: the certificate or the key in it is missing, damaged or of a kind that is not read from PKCS#12, such "+
+			"as ML-DSA; %s",
 		ErrInvalid,
 		advice,
 	)

@@ -7,6 +7,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/asn1"
+	"encoding/pem"
 	"errors"
 	"math"
 	"os"
@@ -102,6 +103,20 @@ func TestParse_SaysWhatIsWrong(t *testing.T) {
 				t.Errorf("identity: error = %v, want %v", err, tt.want)
 			}
 		})
+	}
+}
+
+func TestParse_SaysThatMLDSAIsNotRead(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile(filepath.Join("..", "testdata", "ml-dsa-65.key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	block, _ := pem.Decode(text)
+	der := p12(t, plainPart(t, safeBag{ID: oidKeyBag, Value: explicit(block.Bytes)}))
+	if _, _, err := Parse(der, passphrase); !errors.Is(err, ErrInvalid) ||
+		!strings.Contains(err.Error(), "such as ML-DSA; give certificate and key as PEM") {
+		t.Errorf("error = %v", err)
 	}
 }
 
