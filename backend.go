@@ -53,8 +53,10 @@ type backend struct {
 	sessions *sessionPool
 	monitor  *monitor
 	vitals   *vitalsIndex
-	locks    *nameLocks
-	role     nodeRole
+	// statusParts add to the fields renewal and rotation of status/NAME.
+	statusParts map[health.Activity]statusPart
+	locks       *nameLocks
+	role        nodeRole
 
 	storage    logical.Storage // of the mount, for what no request asks for
 	background context.Context // ends when Vault unloads the mount

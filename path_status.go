@@ -2,6 +2,7 @@ package s3conn
 
 import (
 	"context"
+	"maps"
 	"net/http"
 	"time"
 
@@ -40,9 +41,9 @@ knows since the plugin's start. The first status after a start reads every conne
 )
 
 func (b *backend) statusPaths() []*framework.Path {
-	reads := func(call framework.OperationFunc, summary string, returned framework.Response) framework.OperationHandler {
+	reads := func(call framework.OperationFunc, summary string, returns framework.Response) framework.OperationHandler {
 		return &framework.PathOperation{Callback: b.answer(call), Summary: summary,
-			Responses: map[int][]framework.Response{http.StatusOK: {returned}}}
+			Responses: map[int][]framework.Response{http.StatusOK: {returns}}}
 	}
 	mount := framework.Response{Description: "The mount's status.", Fields: mountStatusSchema()}
 	list := framework.Response{Description: "The connections.", Fields: statusListSchema()}
@@ -119,9 +120,9 @@ func statusSchema() map[string]*framework.FieldSchema {
 		"certificate": sometimes(framework.TypeMap, "When AWS stops accepting the certificate: not_after, ttl (whole "+
 			"seconds) and, where an intermediate ends first, intermediate."),
 		"renewal": sometimes(framework.TypeMap,
-			"The last renewal of the certificate that failed, as in last_failure."),
+			"How the certificate is renewed, with the last_failure."),
 		"rotation": sometimes(framework.TypeMap,
-			"The last rotation of the access key that failed, as in last_failure."),
+			"How the access key is rotated, with the last_failure."),
 		"reads": described(framework.TypeMap, "Reads that were answered since the start, by path."),
 	}
 }
@@ -218,14 +219,39 @@ func (b *backend) readStatus(ctx context.Context, req *logical.Request, data *fr
 	if end := v.end.NotAfter; !end.IsZero() {
 		shown["certificate"] = certificateStatus(v, now.Wall)
 	}
-	for key, activity := range map[string]health.Activity{"renewal": health.Renewal, "rotation": health.Rotation} {
-		if failure := record.Failure(activity); !failure.Time.IsZero() {
-			shown[key] = failureStatus(failure)
-		}
+	if err := b.addUpkeep(ctx, req.Storage, name, record, shown); err != nil {
+		return nil, err
 	}
 	shown["reads"] = map[string]any{"creds": record.Reads(health.Creds), "sdk": record.Reads(health.SDK),
 		"presign": record.Reads(health.Presign)}
 	return b.nodeStatus(shown), nil
+}
+
+// statusPart is what a feature adds to its field of status/NAME: when it works next, and how. It calls no service and
+// returns nil for a connection that does not use the feature.
+type statusPart func(ctx context.Context, storage logical.Storage, name string) (map[string]any, error)
+
+// addUpkeep adds the fields renewal and rotation, where there is something to say.
+func (b *backend) addUpkeep(
+	ctx context.Context, storage logical.Storage, name string, record *health.Record, shown map[string]any,
+) error {
+	for _, activity := range []health.Activity{health.Renewal, health.Rotation} {
+		all := map[string]any{}
+		if part := b.statusParts[activity]; part != nil {
+			more, err := part(ctx, storage, name)
+			if err != nil {
+				return err
+			}
+			maps.Copy(all, more)
+		}
+		if failure := record.Failure(activity); !failure.Time.IsZero() {
+			all["last_failure"] = failureStatus(failure)
+		}
+		if len(all) > 0 {
+			shown[activity.String()] = all
+		}
+	}
+	return nil
 }
 
 func certificateStatus(v *vitals, now time.Time) map[string]any {

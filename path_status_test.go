@@ -154,12 +154,34 @@ func TestStatus_RenewalAndRotationThatFailDegrade(t *testing.T) {
 		m.read("creds/reports")
 		m.monitor.upkeep(activity, "reports", failedCall(http.StatusBadGateway, "no answer"), testTime.Add(time.Minute))
 		data := m.wantState("reports", health.StateDegraded, activity.String())
-		got := data[activity.String()].(map[string]any)
+		got := data[activity.String()].(map[string]any)["last_failure"].(map[string]any)
 		if got["next_try"] != instant(testTime.Add(time.Minute)) || got["count"] != 1 {
 			t.Errorf("%s is %v", activity, got)
 		}
 		m.monitor.upkeep(activity, "reports", nil, time.Time{})
 		m.wantState("reports", health.StateOK, "")
+	}
+}
+
+func TestStatus_FeaturesAddToTheirFields(t *testing.T) {
+	t.Parallel()
+	m := newMount(t)
+	m.write("reports", accessKeyFields())
+	m.statusParts = map[health.Activity]statusPart{
+		health.Rotation: func(_ context.Context, _ logical.Storage, name string) (map[string]any, error) {
+			return map[string]any{"next": "soon, " + name}, nil
+		},
+		health.Renewal: func(context.Context, logical.Storage, string) (map[string]any, error) { return nil, nil },
+	}
+	data := m.status("reports")
+	if rotation := data["rotation"].(map[string]any); rotation["next"] != "soon, reports" || data["renewal"] != nil {
+		t.Errorf("the status is %v", data)
+	}
+	m.statusParts[health.Renewal] = func(context.Context, logical.Storage, string) (map[string]any, error) {
+		return nil, errStorage
+	}
+	if _, err := m.do(t.Context(), logical.ReadOperation, "status/reports", nil); !errors.Is(err, errStorage) {
+		t.Errorf("with a part that fails: %v", err)
 	}
 }
 

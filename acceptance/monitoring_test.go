@@ -10,10 +10,10 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
+	"github.com/hashicorp/vault/api"
 	"go.yaml.in/yaml/v3"
 
 	"github.com/s3conn/vault-plugin-s3conn/acceptance/dashboard"
@@ -97,45 +97,6 @@ func (m *monitored) prometheusConfig() string {
 	return file
 }
 
-// load reads and changes connections until the time has passed, with a burst of throttling in the middle.
-func (m *monitored) load(length time.Duration) {
-	ctx, cancel := context.WithTimeout(m.t.Context(), length)
-	defer cancel()
-	repeat := func(every time.Duration, do func(n int)) {
-		tick := time.NewTicker(every)
-		defer tick.Stop()
-		for n := 0; ; n++ {
-			do(n)
-			select {
-			case <-tick.C:
-			case <-ctx.Done():
-				return
-			}
-		}
-	}
-	start, client := time.Now(), m.api.Logical()
-	var all sync.WaitGroup
-	for path, every := range map[string]time.Duration{"creds/orders": 20 * time.Millisecond,
-		"sdk/orders": 35 * time.Millisecond, "creds/reports": 80 * time.Millisecond,
-		"creds/denied": 500 * time.Millisecond} {
-		all.Go(func() {
-			repeat(every, func(int) { _, _ = client.ReadWithContext(ctx, "s3conn/"+path) }) // denied fails on purpose
-		})
-	}
-	all.Go(func() {
-		repeat(time.Second, func(n int) {
-			if n%2 == 1 && time.Since(start) > length*2/5 && time.Since(start) < length*3/5 {
-				m.aws.Inject(rolesanywheretest.Fault{For: roleARN, Times: 3, Status: http.StatusTooManyRequests,
-					Code: "ThrottlingException", Message: "Rate exceeded"})
-			}
-			// A changed connection needs a session of its own.
-			data := map[string]any{"session_name": fmt.Sprintf("orders-api-%d", n)}
-			_, _ = client.WriteWithContext(ctx, "s3conn/config/orders", data) // the last one may be cut off
-		})
-	})
-	all.Wait()
-}
-
 func (m *monitored) query(expression string) []dashboard.Series {
 	m.t.Helper()
 	series, err := m.prometheus.Query(m.t.Context(), expression, time.Now())
@@ -161,6 +122,7 @@ func TestMonitoring_PrometheusScrapesVault(t *testing.T) {
 		return err
 	})
 	m.checkExposition()
+	m.checkStatus()
 	m.checkAlerts()
 	m.checkDashboard(dashboard.Window{From: begin, To: time.Now(), Step: scrapeEvery})
 }
@@ -205,6 +167,49 @@ func (m *monitored) checkExposition() {
 			m.t.Errorf("the token for metrics reads %s with status %d, want 403", path, status)
 		}
 	}
+}
+
+// checkStatus reads what the alerts send an operator to, with a token for nothing else.
+func (m *monitored) checkStatus() {
+	m.t.Helper()
+	operator, err := m.api.Clone()
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	// The policy of the scrape's token stays as it is.
+	ctx, logical := m.t.Context(), operator.Logical()
+	if err := m.api.Sys().PutPolicyWithContext(ctx, "on-call", m.exampleText("policies", "status.hcl")); err != nil {
+		m.t.Fatal(err)
+	}
+	login, err := m.api.Auth().Token().CreateWithContext(ctx, &api.TokenCreateRequest{Policies: []string{"on-call"},
+		NoDefaultPolicy: true})
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	operator.SetToken(login.Auth.ClientToken)
+	mount, err := logical.ReadWithContext(ctx, "s3conn/status")
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	one, err := logical.ReadWithContext(ctx, "s3conn/status/denied")
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	list, err := logical.ListWithContext(ctx, "s3conn/status")
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	if fmt.Sprint(mount.Data["failing"]) != "[denied]" || number(m.t, mount.Data, "connections") != 3 {
+		m.t.Errorf("the status is %v, want denied alone to fail", mount.Data)
+	}
+	assertSays(m.t, fmt.Sprint(one.Data["last_failure"]), "Unable to assume role", "AccessDeniedException")
+	if info, _ := list.Data["key_info"].(map[string]any); len(info) != 3 {
+		m.t.Errorf("the list is %v, want three connections", list.Data)
+	}
+	if _, err := logical.ReadWithContext(ctx, "s3conn/creds/orders"); err == nil {
+		m.t.Error("the token for statuses reads credentials")
+	}
+	m.t.Logf("s3conn/status: %v\ns3conn/status/denied: %v", mount.Data, one.Data)
 }
 
 // checkAlerts has the rules loaded and the connection that fails seen.

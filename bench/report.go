@@ -23,22 +23,28 @@ func (r report) header(columns ...string) {
 
 func (r report) row(cells ...string) { fmt.Fprintf(r.w, "| %s |\n", strings.Join(cells, " | ")) }
 
-// caption says where and how a run was made: what its absolute numbers are worth.
+// caption says when and where a run was made: what its absolute numbers are worth.
+func caption(storage string) string {
+	return fmt.Sprintf(
+		"%s: %d processors, %s, %s/%s; Vault with %s storage",
+		time.Now().UTC().Format("2006-01-02 15:04 UTC"),
+		runtime.NumCPU(),
+		runtime.Version(),
+		runtime.GOOS,
+		runtime.GOARCH,
+		storage,
+	)
+}
+
+// caption says how much was measured, too.
 func (m *measurement) caption(storage string, results map[target]series) string {
 	rounds := 0
 	for _, one := range results {
 		rounds = max(rounds, len(one))
 	}
 	return fmt.Sprintf(
-		"%s: %d processors, %s, %s/%s; Vault with %s storage; %d clients; %d to %d rounds of %s each",
-		time.Now().
-			UTC().
-			Format("2006-01-02 15:04 UTC"),
-		runtime.NumCPU(),
-		runtime.Version(),
-		runtime.GOOS,
-		runtime.GOARCH,
-		storage,
+		"%s; %d clients; %d to %d rounds of %s each",
+		caption(storage),
 		m.clients,
 		m.rounds,
 		rounds,

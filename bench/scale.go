@@ -21,6 +21,9 @@ type scaleFigures struct {
 	connections, clients int
 	write, read          time.Duration // of all connections
 	list                 time.Duration
+	firstStatus          time.Duration // after a start, and all that follow
+	status, statusList   time.Duration
+	metrics              time.Duration
 	startEmpty, start    time.Duration // without connections, and with them
 	before, after        int64         // resident memory in KiB, before and after the connections' first reads
 }
@@ -71,9 +74,35 @@ func scale(ctx context.Context, o options, s *server, ours program) error {
 		return err
 	}
 	f.before, f.after = before[ours.name], after[ours.name]
+	if err := s.statuses(ctx, &f); err != nil {
+		return err
+	}
 	r := report{os.Stdout}
-	r.machine(o.storage)
+	r.machine(caption(o.storage))
 	r.scale(f)
+	return nil
+}
+
+// statuses measures how long an operator waits for a look at all connections, of which every one has been read.
+func (s *server) statuses(ctx context.Context, f *scaleFigures) error {
+	say("asking how they do")
+	once := func(method, path string) func(context.Context) (time.Duration, error) {
+		return func(ctx context.Context) (time.Duration, error) {
+			return s.each(ctx, 1, 1, func(int) call { return call{method, "s3conn/" + path, ""} })
+		}
+	}
+	var err error
+	if f.firstStatus, err = once(http.MethodGet, "status")(ctx); err != nil {
+		return err
+	}
+	for _, one := range []struct {
+		took         *time.Duration
+		method, path string
+	}{{&f.status, http.MethodGet, "status"}, {&f.statusList, "LIST", "status"}, {&f.metrics, http.MethodGet, "metrics"}} {
+		if *one.took, err = middle(ctx, once(one.method, one.path)); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
@@ -187,6 +216,10 @@ func (r report) scale(f scaleFigures) {
 	r.row(fmt.Sprintf("unseal until a read is answered, median of %d", repeats), millis(f.startEmpty), millis(f.start))
 	r.row(fmt.Sprintf("write each once, %d clients", f.clients), "-", rate(f.write))
 	r.row(fmt.Sprintf("LIST config/, median of %d", repeats), "-", millis(f.list))
+	r.row("first read of status after a start", "-", millis(f.firstStatus))
+	r.row(fmt.Sprintf("later reads of status, median of %d", repeats), "-", millis(f.status))
+	r.row(fmt.Sprintf("LIST status/, median of %d", repeats), "-", millis(f.statusList))
+	r.row(fmt.Sprintf("read of metrics, median of %d", repeats), "-", millis(f.metrics))
 	r.row(fmt.Sprintf("first read of each, %d clients", f.clients), "-", rate(f.read))
 	r.row("plugin's resident memory before these reads", "-", mib(f.before))
 	r.row("and after them", "-", mib(f.after))
