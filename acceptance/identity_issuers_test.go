@@ -129,24 +129,29 @@ func TestIdentity_StepCA(t *testing.T) {
 	s.stays("refused the connection")
 }
 
-// A key made in Vault, signed by a CA of one's own with a command line: the five commands of the documentation.
+// The five commands of docs/renewal.md, as they stand there, with the ARNs and addresses of the test.
 func TestIdentity_FiveCommands(t *testing.T) {
 	t.Parallel()
 	ca := harness.NewIssuingCA(t)
 	s := newIdentityStack(t, func(*stack) *x509.Certificate { return ca.Root })
-	s.write("config/orders", s.bare())
-	root := s.api.Token()
-	s.api.SetToken(s.token("renewal.hcl"))
-	csr := s.write("identity/orders/csr", map[string]any{"common_name": "orders"}).Data["csr"].(string)
-	block, _ := pem.Decode([]byte(csr))
-	if block == nil {
-		t.Fatal("no request")
+	text, err := os.ReadFile(filepath.Join("..", "docs", "renewal.md"))
+	if err != nil {
+		t.Fatal(err)
 	}
-	s.write("identity/orders/certificate", map[string]any{"certificate": ca.Sign(t, block.Bytes)})
-	if _, err := s.api.Logical().ReadWithContext(t.Context(), "s3conn/creds/orders"); err == nil {
-		t.Error("whoever gives connections their certificates reads their credentials")
+	_, after, _ := strings.Cut(string(text), "```console\n")
+	block, _, _ := strings.Cut(after, "```")
+	script := strings.ReplaceAll("\n"+block, "\n$ ", "\n")
+	settings := "profile_arn=" + profileARN + " role_arn=" + roleARN + " trust_anchor_arn=" + trustAnchorARN +
+		" rolesanywhere_endpoint=" + s.aws.URL + " s3_endpoint=" + s.minio.Endpoint() + " s3_path_style=true"
+	with := strings.Replace(script, "profile_arn=... role_arn=... trust_anchor_arn=...", settings, 1)
+	if with == script || strings.Count(block, "\n$ ") != 4 {
+		t.Fatalf("docs/renewal.md does not begin with five commands:\n%s", block)
 	}
-	s.api.SetToken(root)
+	dir := t.TempDir()
+	ca.WriteRoot(t, dir)
+	if output, err := harness.Shell(t, s.vault, dir, with); err != nil {
+		t.Fatalf("running the commands of docs/renewal.md: %v\n%s", err, output)
+	}
 	s.mustListBuckets(credentialsOf(s.read("creds/orders")))
 	if n := s.aws.Calls(); n != 1 {
 		t.Errorf("%d sessions were requested", n)
@@ -155,5 +160,23 @@ func TestIdentity_FiveCommands(t *testing.T) {
 	s.mustListBuckets(credentialsOf(s.read("creds/orders")))
 	if n := s.aws.Calls(); n != 1 {
 		t.Errorf("%d sessions were requested after a reload", n)
+	}
+}
+
+// Whoever gives connections their certificates reads neither keys nor credentials.
+func TestIdentity_PolicyOfWhoGivesCertificates(t *testing.T) {
+	t.Parallel()
+	ca := harness.NewIssuingCA(t)
+	s := newIdentityStack(t, func(*stack) *x509.Certificate { return ca.Root })
+	s.write("config/orders", s.bare())
+	s.api.SetToken(s.token("renewal.hcl"))
+	csr := s.write("identity/orders/csr", map[string]any{"common_name": "orders"}).Data["csr"].(string)
+	block, _ := pem.Decode([]byte(csr))
+	if block == nil {
+		t.Fatal("no request")
+	}
+	s.write("identity/orders/certificate", map[string]any{"certificate": ca.Sign(t, block.Bytes)})
+	if _, err := s.api.Logical().ReadWithContext(t.Context(), "s3conn/creds/orders"); err == nil {
+		t.Error("the policy for certificates reads credentials")
 	}
 }

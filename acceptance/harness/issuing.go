@@ -61,6 +61,17 @@ func (ca *IssuingCA) write(t testing.TB, dir string) {
 	}
 }
 
+// WriteRoot puts the root's certificate and key into dir, as ca.pem and ca.key, for an operator who signs by hand.
+func (ca *IssuingCA) WriteRoot(t testing.TB, dir string) {
+	t.Helper()
+	der, err := x509.MarshalPKCS8PrivateKey(ca.root.key)
+	if err != nil {
+		t.Fatalf("encoding the root's key: %v", err)
+	}
+	writePEM(t, filepath.Join(dir, caFile), "CERTIFICATE", ca.Root.Raw)
+	writePEM(t, filepath.Join(dir, "ca.key"), "PRIVATE KEY", der)
+}
+
 // Sign answers a certificate signing request in DER: the leaf and the intermediate, in PEM.
 func (ca *IssuingCA) Sign(t testing.TB, csr []byte) string {
 	t.Helper()
