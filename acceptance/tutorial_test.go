@@ -52,14 +52,9 @@ func tutorialSteps(t *testing.T) []tutorialStep {
 // adds where the stand-ins are, and nothing else.
 func TestTutorial_VaultsStepsRunAsTheyStand(t *testing.T) {
 	t.Parallel()
-	for _, program := range []string{"aws", "jq"} {
-		found, err := exec.LookPath(program)
-		if err == nil {
-			err = exec.Command(found, "--version").Run()
-		}
-		if err != nil {
-			t.Skipf("!!! the tutorial is NOT TESTED: this machine has no %s that runs (%v) !!!", program, err)
-		}
+	cli, missing := exec.LookPath("aws")
+	if missing == nil {
+		missing = exec.Command(cli, "--version").Run()
 	}
 	s := &stack{t: t, minio: harness.StartMinIO(t), vault: harness.StartVault(t, harness.VaultOptions{PluginRace: true})}
 	s.minio.MakeBucket(bucketName)
@@ -69,13 +64,17 @@ func TestTutorial_VaultsStepsRunAsTheyStand(t *testing.T) {
 		if step.who == "AWS" {
 			continue
 		}
+		if step.number == "10" && missing != nil {
+			t.Logf("!!! the last step is NOT TESTED: this machine has no AWS CLI that runs (%v) !!!", missing)
+			break
+		}
 		output, err := harness.Shell(t, s.vault, dir, step.script, env...)
 		if err != nil {
 			t.Fatalf("step %s: %v\n%s", step.number, err, output)
 		}
 		t.Logf("step %s:\n%s", step.number, output)
 		switch step.number {
-		case "6":
+		case "5":
 			s.write("config/orders", map[string]any{"rolesanywhere_endpoint": s.tutorialAWS(filepath.Join(dir, "ca.pem")),
 				"s3_endpoint": s.minio.Endpoint(), "s3_path_style": true})
 		case "7":
