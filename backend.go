@@ -15,11 +15,13 @@ import (
 	"github.com/hashicorp/vault/sdk/logical"
 
 	"github.com/s3conn/vault-plugin-s3conn/internal/budget"
+	"github.com/s3conn/vault-plugin-s3conn/internal/connection"
 	"github.com/s3conn/vault-plugin-s3conn/internal/enroll"
 	"github.com/s3conn/vault-plugin-s3conn/internal/field"
 	"github.com/s3conn/vault-plugin-s3conn/internal/health"
 	"github.com/s3conn/vault-plugin-s3conn/internal/identity"
 	"github.com/s3conn/vault-plugin-s3conn/internal/renewal"
+	"github.com/s3conn/vault-plugin-s3conn/internal/rotation"
 	"github.com/s3conn/vault-plugin-s3conn/internal/schedule"
 	"github.com/s3conn/vault-plugin-s3conn/internal/session"
 	"github.com/s3conn/vault-plugin-s3conn/internal/source"
@@ -53,6 +55,8 @@ type backend struct {
 	sessions *sessionPool
 	monitor  *monitor
 	vitals   *vitalsIndex
+	iam      iamOf
+	rotator  *rotation.Rotator
 	// statusParts add to the fields renewal and rotation of status/NAME.
 	statusParts map[health.Activity]statusPart
 	locks       *nameLocks
@@ -92,6 +96,9 @@ func newFactory(now func() time.Time, turns *budget.Group) logical.Factory {
 		b := newBackend(now, calls.Obtain, sts.Obtain)
 		calls.Observe, sts.Observe, b.monitor.waiting = b.monitor.called, b.monitor.called, mount.Waiting
 		b.costs = shared
+		b.iam = func(conn *connection.Connection) rotation.IAM {
+			return &source.AccessKeys{Conn: conn, Now: now, Turns: turns, Mount: mount, Observe: b.monitor.called}
+		}
 		if err := b.Setup(ctx, config); err != nil {
 			return nil, err
 		}
@@ -114,13 +121,15 @@ func newBackend(now func() time.Time, obtain obtainSession, assume assumeRole) *
 		Help:           strings.TrimSpace(backendHelp),
 		BackendType:    logical.TypeLogical,
 		RunningVersion: Version,
-		PathsSpecial:   &logical.Paths{SealWrapStorage: []string{configPrefix, sessionPrefix, scopePrefix, identityPrefix}},
+		PathsSpecial: &logical.Paths{
+			SealWrapStorage: []string{configPrefix, sessionPrefix, scopePrefix, identityPrefix, rotationPrefix}},
 		Paths: framework.PathAppend(
 			b.configPaths(),
 			b.scopePaths(),
 			b.credsPaths(),
 			b.sdkPaths(),
 			b.presignPaths(),
+			[]*framework.Path{b.rotatePath()},
 			b.testPaths(),
 			[]*framework.Path{b.testScopePath()},
 			b.statusPaths(),
@@ -129,7 +138,7 @@ func newBackend(now func() time.Time, obtain obtainSession, assume assumeRole) *
 		),
 		Secrets:    []*framework.Secret{b.sessionSecret()},
 		Invalidate: b.invalidate,
-		Clean:      func(context.Context) { b.end(); b.sessions.Close(); b.monitor.close() },
+		Clean:      func(context.Context) { b.end(); b.sessions.Close(); b.rotator.Close(); b.monitor.close() },
 
 		InitializeFunc: b.initialize,
 		PeriodicFunc:   b.periodic,
@@ -138,6 +147,8 @@ func newBackend(now func() time.Time, obtain obtainSession, assume assumeRole) *
 	b.monitor = newMonitor(now, b.Logger, eventSender{b})
 	b.vitals = b.newVitalsIndex()
 	b.sessions = b.newSessionPool()
+	b.rotator = b.newRotator()
+	b.statusParts = map[health.Activity]statusPart{health.Rotation: rotationStatus}
 	return b
 }
 

@@ -101,8 +101,8 @@ func TestNewBackend_StartsNothing(t *testing.T) {
 func TestBackend_SealWrapsWhatHoldsSecrets(t *testing.T) {
 	t.Parallel()
 	got := newMount(t).SpecialPaths()
-	if got == nil || !slices.Equal(got.SealWrapStorage, []string{"config/", "session/", "scope/", "identity/"}) {
-		t.Errorf("special paths = %+v, want config/, session/, scope/ and identity/ to be seal wrapped", got)
+	if got == nil || !slices.Equal(got.SealWrapStorage, []string{"config/", "session/", "scope/", "identity/", "rotation/"}) {
+		t.Errorf("special paths = %+v, want config/, session/, scope/, identity/ and rotation/ to be seal wrapped", got)
 	}
 	if len(got.Unauthenticated)+len(got.LocalStorage)+len(got.Root) != 0 {
 		t.Errorf("special paths = %+v, want no others", got)
@@ -132,8 +132,8 @@ func TestBackend_WritesGoToTheActiveNodeOfThePrimary(t *testing.T) {
 func TestBackend_EveryPathExplainsItself(t *testing.T) {
 	t.Parallel()
 	m := newMount(t)
-	if len(m.Paths) != 21 {
-		t.Errorf("%d paths, want 21", len(m.Paths))
+	if len(m.Paths) != 22 {
+		t.Errorf("%d paths, want 22", len(m.Paths))
 	}
 	for _, path := range m.Paths {
 		if path.HelpSynopsis == "" || path.HelpDescription == "" || path.DisplayAttrs == nil || path.DisplayAttrs.OperationPrefix != "s3conn" {

@@ -77,3 +77,28 @@ func saveConnection(ctx context.Context, storage logical.Storage, name string, c
 	}
 	return nil
 }
+
+// deleteStored deletes what is stored of a connection but the state of its rotation. It returns the connection, nil
+// where it was none that can be read.
+func (b *backend) deleteStored(ctx context.Context, storage logical.Storage, name string) (
+	*connection.Connection, error,
+) {
+	unlock, err := b.locks.lock(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	before, _ := loadConnection(ctx, storage, name) // what cannot be read can be deleted all the same
+	// First, so that a crash in between leaves a connection without its session, and not a session without its
+	// connection.
+	b.forget(ctx, storage, name)
+	defer b.drop(name) // also after an error: the storage may have deleted it all the same
+	if err := deleteScopes(ctx, storage, name); err != nil {
+		return nil, err
+	}
+	if err := storage.Delete(ctx, configPrefix+name); err != nil {
+		return nil, fmt.Errorf("deleting connection %q from storage: %w", name, err)
+	}
+	b.monitor.records.Forget(name)
+	return before, b.deleteIdentity(ctx, storage, name)
+}

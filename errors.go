@@ -14,6 +14,7 @@ import (
 	"github.com/s3conn/vault-plugin-s3conn/internal/identity"
 	"github.com/s3conn/vault-plugin-s3conn/internal/problem"
 	"github.com/s3conn/vault-plugin-s3conn/internal/renewal"
+	"github.com/s3conn/vault-plugin-s3conn/internal/rotation"
 	"github.com/s3conn/vault-plugin-s3conn/internal/session"
 	"github.com/s3conn/vault-plugin-s3conn/internal/upstream"
 )
@@ -74,12 +75,19 @@ func statusOf(err error) (status int, known bool) {
 		raced    *scopeConflictError
 		failed   *upstream.Error
 		overrun  *conflictError
+		grace    *rotation.GraceError
+		twoKeys  *rotation.TwoKeysError
+		refused  *rotation.NotAcceptedError
 	)
 	switch {
 	case errors.Is(err, identity.ErrNoCertificate), errors.Is(err, renewal.ErrNoIssuer), errors.Is(err, enroll.ErrNoIdentity),
 		errors.As(err, &pending):
 		return http.StatusBadRequest, true
-	case errors.Is(err, renewal.ErrBusy), errors.Is(err, identity.ErrChanged):
+	case errors.As(err, &grace), errors.As(err, &twoKeys):
+		return http.StatusBadRequest, true
+	case errors.As(err, &refused):
+		return http.StatusBadGateway, true
+	case errors.Is(err, renewal.ErrBusy), errors.Is(err, identity.ErrChanged), errors.Is(err, rotation.ErrChanged):
 		return http.StatusConflict, true
 	case errors.As(err, &invalid), errors.As(err, &missing), errors.As(err, &noScope), errors.As(err, &unscoped),
 		errors.As(err, &open):
@@ -99,7 +107,8 @@ func temporary(err error) bool {
 	return errors.Is(err, session.ErrPending) || errors.Is(err, session.ErrGone) || errors.Is(err, session.ErrUnsettled) ||
 		errors.Is(err, session.ErrClosing) || errors.Is(err, errLocked) ||
 		errors.Is(err, errDeriving) || errors.Is(err, errSlow) ||
-		errors.Is(err, awscall.ErrSessionEnding) || errors.Is(err, errEntityPending)
+		errors.Is(err, awscall.ErrSessionEnding) || errors.Is(err, errEntityPending) ||
+		errors.Is(err, rotation.ErrPending) || errors.Is(err, rotation.ErrClosing)
 }
 
 // upstreamStatus is what a client of Vault's API gets for a failed call. It repeats by itself what comes with 429 or

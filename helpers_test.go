@@ -18,6 +18,7 @@ import (
 	"github.com/hashicorp/vault/sdk/logical"
 	"github.com/s3conn/vault-plugin-s3conn/internal/budget"
 	"github.com/s3conn/vault-plugin-s3conn/internal/connection"
+	"github.com/s3conn/vault-plugin-s3conn/internal/rotation"
 	"github.com/s3conn/vault-plugin-s3conn/internal/source"
 )
 
@@ -83,6 +84,11 @@ func (m *mount) start() {
 		now = m.clock.Now
 	}
 	m.backend = newBackend(now, m.source, m.assumer)
+	m.rotator.AcceptEvery = time.Millisecond
+	turns := newTurns(m.t)
+	m.backend.iam = func(conn *connection.Connection) rotation.IAM {
+		return &source.AccessKeys{Conn: conn, Now: now, Turns: turns, Mount: &budget.Mount{}}
+	}
 	system := logical.TestSystemView()
 	system.ReplicationStateVal = m.role
 	err := m.Setup(m.t.Context(), &logical.BackendConfig{

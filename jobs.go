@@ -22,7 +22,10 @@ import (
 // What is done at its time and not at a request is a job: see package schedule. Jobs run on the active node alone.
 
 // The kinds of jobs.
-const renewalJob = "renewal"
+const (
+	renewalJob  = "renewal"
+	rotationJob = "rotation"
+)
 
 const (
 	// maxJobLoads is how many entries are read at a time when the jobs are looked for.
@@ -33,7 +36,8 @@ const (
 	maxKeys = 2
 )
 
-func renewalOf(name string) schedule.Key { return schedule.Key{Kind: renewalJob, Name: name} }
+func renewalOf(name string) schedule.Key  { return schedule.Key{Kind: renewalJob, Name: name} }
+func rotationOf(name string) schedule.Key { return schedule.Key{Kind: rotationJob, Name: name} }
 
 func (b *backend) newJobs() *schedule.Scheduler {
 	return schedule.New(schedule.Config{Run: b.runJob, Now: b.now})
@@ -50,6 +54,8 @@ func (b *backend) runJob(ctx context.Context, key schedule.Key) (next time.Time)
 	switch key.Kind {
 	case renewalJob:
 		return b.renewer.Run(ctx, key.Name)
+	case rotationJob:
+		return b.rotator.Run(ctx, key.Name)
 	}
 	return time.Time{}
 }
@@ -105,17 +111,22 @@ func (b *backend) findJobs() (err error) {
 			b.Logger().Error("looking for jobs panicked", "stack", string(debug.Stack()))
 		}
 		if err != nil {
-			b.Logger().Warn("looking for certificates to renew; the next try is in a minute", "error", err)
+			b.Logger().Warn("looking for certificates to renew and keys to rotate; the next try is in a minute", "error", err)
 		}
 	}()
-	names, err := b.storage.List(b.background, identityPrefix)
-	if err != nil {
-		return fmt.Errorf("listing identities: %w", err)
-	}
 	loads := errgroup.Group{}
 	loads.SetLimit(maxJobLoads)
-	for _, name := range names {
-		loads.Go(func() error { return b.findRenewal(name) })
+	for _, kind := range []struct {
+		prefix string
+		find   func(name string) error
+	}{{identityPrefix, b.findRenewal}, {rotationPrefix, b.findRotation}} {
+		names, err := b.storage.List(b.background, kind.prefix)
+		if err != nil {
+			return errors.Join(fmt.Errorf("listing %s: %w", kind.prefix, err), loads.Wait())
+		}
+		for _, name := range names {
+			loads.Go(func() error { return kind.find(name) })
+		}
 	}
 	return loads.Wait()
 }

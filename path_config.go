@@ -181,6 +181,11 @@ func (b *backend) writeConnection(ctx context.Context, req *logical.Request, dat
 		} else if !stored {
 			continue
 		}
+		followed, err := b.followRotation(ctx, req.Storage, name, before, &conn)
+		if err != nil {
+			return nil, fmt.Errorf("%w; the connection is stored", err)
+		}
+		warnings = append(warnings, followed...)
 		if len(warnings) == 0 {
 			return nil, nil
 		}
@@ -234,6 +239,7 @@ func (b *backend) prepareConnection(ctx context.Context, req *logical.Request, n
 		return connection.Connection{}, nil, err
 	}
 	conn.Revision = connection.NewRevision()
+	conn.NoteKey(before, b.now())
 	if verify, _ := req.Data[connection.VerifyField].(bool); verify {
 		ctx, cancel := context.WithDeadline(ctx, verifyUntil)
 		defer cancel()
@@ -289,20 +295,13 @@ func (b *backend) deleteConnection(ctx context.Context, req *logical.Request, da
 	if err := refuseName(name); err != nil {
 		return nil, err
 	}
-	unlock, err := b.locks.lock(ctx, name)
+	before, err := b.deleteStored(ctx, req.Storage, name)
 	if err != nil {
 		return nil, err
 	}
-	defer unlock()
-	// First, so that a crash in between leaves a connection without its session, and not a session without its connection.
-	b.forget(ctx, req.Storage, name)
-	defer b.drop(name) // also after an error: the storage may have deleted it all the same
-	if err := deleteScopes(ctx, req.Storage, name); err != nil {
+	warnings, err := b.followRotation(ctx, req.Storage, name, before, nil)
+	if err != nil || len(warnings) == 0 {
 		return nil, err
 	}
-	if err := req.Storage.Delete(ctx, configPrefix+name); err != nil {
-		return nil, fmt.Errorf("deleting connection %q from storage: %w", name, err)
-	}
-	b.monitor.records.Forget(name)
-	return nil, b.deleteIdentity(ctx, req.Storage, name)
+	return &logical.Response{Warnings: warnings}, nil
 }

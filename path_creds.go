@@ -78,7 +78,12 @@ func credentialsSchema() map[string]*framework.FieldSchema {
 			"templates written for Vault's AWS engine.", DisplayAttrs: sensitive},
 		"expiration": {Type: framework.TypeString,
 			Description: "When the session ends, RFC 3339, UTC. Sessions only."},
-		"ttl": {Type: framework.TypeInt64, Description: "Whole seconds until expiration. Sessions only."},
+		"ttl": {Type: framework.TypeInt64, Description: "Whole seconds until expiration; of access keys with " +
+			"rotation_period, until the next rotation."},
+		"last_vault_rotation": {Type: framework.TypeString, Description: "When the access key was written or rotated, " +
+			"RFC 3339, UTC. Access keys with rotation_period only."},
+		"rotation_period": {Type: framework.TypeInt64,
+			Description: "Seconds between two rotations. Access keys with rotation_period only."},
 		"arn": {Type: framework.TypeString,
 			Description: "ARN of the assumed role's session. Sessions only."},
 		"region":    {Type: framework.TypeString, Required: true, Description: "Region to sign S3 requests for."},
@@ -99,10 +104,11 @@ func (b *backend) readCredentials(ctx context.Context, r reader) (*logical.Respo
 	}
 	data := used.response.Of(&creds, func() map[string]any { return credentialsResponse(used.conn, &creds) })
 	resp := &logical.Response{Data: maps.Clone(data)}
+	now := b.clock()
 	if !expires(&creds) {
+		addRotation(resp.Data, used.conn, now.Wall)
 		return resp, nil
 	}
-	now := b.clock()
 	resp.Data["ttl"] = ttl(&creds, now)
 	resp.Warnings = used.certificateEnd.Warnings(now.Wall)
 	if leased {

@@ -47,10 +47,8 @@ func callCredentials(creds *session.Session) awscall.Credentials {
 // presigned signs, and makes the response.
 func (b *backend) presigned(conn *connection.Connection, creds *session.Session,
 	in awscall.PresignInput) (*logical.Response, error) {
-	now, end := b.clock(), time.Time{}
-	if expires(creds) {
-		end = now.Wall.Add(creds.Remaining(now))
-	}
+	now := b.clock()
+	end := credentialsEnd(conn, creds, now)
 	signed, err := awscall.Presign(storeOf(conn), callCredentials(creds), in, now.Wall, end)
 	if err != nil {
 		return nil, err
@@ -64,10 +62,27 @@ func (b *backend) presigned(conn *connection.Connection, creds *session.Session,
 		"valid_seconds": valid,
 	}}
 	if signed.Valid < in.Expires {
-		resp.AddWarning(fmt.Sprintf("expires: the URL is valid for %d seconds and not for %d, because the session "+
-			"that signed it ends then", valid, int64(in.Expires/time.Second)))
+		resp.AddWarning(fmt.Sprintf("expires: the URL is valid for %d seconds and not for %d, because the credentials "+
+			"that sign it end then", valid, int64(in.Expires/time.Second)))
 	}
 	return resp, nil
+}
+
+// credentialsEnd returns until when credentials work for sure; zero: for ever. An access key that is rotated works for
+// its grace after the next rotation.
+func credentialsEnd(conn *connection.Connection, creds *session.Session, now session.Instant) time.Time {
+	if expires(creds) {
+		return now.Wall.Add(creds.Remaining(now))
+	}
+	_, next := conn.LastRotation()
+	if next.IsZero() {
+		return time.Time{}
+	}
+	if next.Before(now.Wall) {
+		next = now.Wall
+	}
+	_, grace := conn.Rotation()
+	return next.Add(grace)
 }
 
 // storeOf is where the connection's objects are.

@@ -51,6 +51,7 @@ type Settings struct {
 	RotationPeriod int64  `json:"rotation_period,omitempty"` // seconds; 0: only when asked to
 	RotationGrace  int64  `json:"rotation_grace,omitempty"`  // seconds; 0: the default
 	IAMEndpoint    string `json:"iam_endpoint,omitempty"`
+	KeySince       int64  `json:"key_since,omitempty"` // when the access key was written or rotated; Unix seconds
 
 	ProfileARN            string `json:"profile_arn,omitempty"`
 	RoleARN               string `json:"role_arn,omitempty"`

@@ -26,7 +26,7 @@ func fullConnection() Connection {
 			S3Endpoint:            "https://s3", S3Region: "s3region", S3PathStyle: true, S3AllowHTTP: true,
 			CACert:      "ca",
 			STSEndpoint: "https://sts", AllowUnscoped: true,
-			RotationPeriod: 86400, RotationGrace: 7200, IAMEndpoint: "https://iam",
+			RotationPeriod: 86400, RotationGrace: 7200, IAMEndpoint: "https://iam", KeySince: 1700000000,
 		},
 		SecretKey: secret.New("secret"), PrivateKey: secret.New("key"), ProxyURL: secret.New("http://proxy"),
 	}

@@ -27,6 +27,29 @@ func (c *Connection) Rotation() (period, grace time.Duration) {
 	return period, grace
 }
 
+// NoteKey notes since when the connection has its access key: now, unless before had the same one.
+func (c *Connection) NoteKey(before *Connection, now time.Time) {
+	same := before != nil && before.AccessKey == c.AccessKey && before.SecretKey.Reveal() == c.SecretKey.Reveal()
+	switch {
+	case c.UsesRolesAnywhere():
+		c.KeySince = 0
+	case same && before.KeySince != 0:
+		c.KeySince = before.KeySince
+	default:
+		c.KeySince = now.Unix()
+	}
+}
+
+// LastRotation returns when the access key was written or rotated, and when it is to be rotated next; the latter is zero
+// where only a request rotates it.
+func (c *Connection) LastRotation() (last, next time.Time) {
+	last = time.Unix(c.KeySince, 0).UTC()
+	if period, _ := c.Rotation(); period > 0 {
+		next = last.Add(period)
+	}
+	return last, next
+}
+
 // CanRotate reports whether an IAM is known that could replace the access key: AWS's, or the one of iam_endpoint.
 func (c *Connection) CanRotate() bool {
 	return !c.UsesRolesAnywhere() && (c.IAMEndpoint != "" || !c.OwnStore())

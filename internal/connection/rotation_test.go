@@ -62,3 +62,34 @@ func TestValidate_RotationHasLimitsAndNeedsAnIAM(t *testing.T) {
 		}
 	}
 }
+
+func TestNoteKey_CountsFromTheWriteOfTheKey(t *testing.T) {
+	t.Parallel()
+	now := time.Unix(1_800_000_000, 0)
+	key := func(id string, since int64) *Connection {
+		return &Connection{Settings: Settings{AccessKey: id, KeySince: since, RotationPeriod: 7200}}
+	}
+	for _, row := range []struct {
+		name   string
+		before *Connection
+		id     string
+		want   int64
+	}{
+		{"new", nil, "A", now.Unix()},
+		{"unchanged", key("A", 1), "A", 1},
+		{"unchanged, of version 0.1.0", key("A", 0), "A", now.Unix()},
+		{"another key", key("B", 1), "A", now.Unix()},
+	} {
+		c := key(row.id, 7)
+		c.NoteKey(row.before, now)
+		last, next := c.LastRotation()
+		if c.KeySince != row.want || last.Unix() != row.want || next.Sub(last) != 2*time.Hour {
+			t.Errorf("%s: since %d, %s, next %s; want %d", row.name, c.KeySince, last, next, row.want)
+		}
+	}
+	c := key("A", 7)
+	c.AuthType = AuthRolesAnywhere
+	if c.NoteKey(nil, now); c.KeySince != 0 {
+		t.Error("a session's connection has a time of its key")
+	}
+}

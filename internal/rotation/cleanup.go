@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 )
 
 // CleanUp deletes the keys that a rotation would delete later, for a connection that is deleted or has got another key
@@ -72,7 +73,7 @@ func (w *work) cleanUp(ctx context.Context) error {
 	next.Since = w.Now()
 	if err != nil {
 		next.LastError, next.LastTry = w.Describe(err).Error()+"; delete it in IAM", w.Now()
-		w.Observer.RotationFailed(w.name, err)
+		w.Observer.RotationFailed(w.name, err, time.Time{})
 	}
 	return w.save(ctx, next)
 }

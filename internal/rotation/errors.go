@@ -61,13 +61,13 @@ func age(d time.Duration) string {
 	return d.Truncate(time.Minute).String()
 }
 
-// notAcceptedError is a new key that IAM has not accepted in time.
-type notAcceptedError struct {
+// NotAcceptedError is about a new key that IAM has not accepted in time, and that is given up.
+type NotAcceptedError struct {
 	id   string
 	last error // of the last check; nil: it was refused
 }
 
-func (e *notAcceptedError) Error() string {
+func (e *NotAcceptedError) Error() string {
 	text := fmt.Sprintf("the new access key %s was not accepted within %s and is given up; the key before stays in use",
 		e.id, acceptWithin)
 	if e.last != nil {
@@ -76,7 +76,7 @@ func (e *notAcceptedError) Error() string {
 	return text
 }
 
-func (e *notAcceptedError) Unwrap() error { return e.last }
+func (e *NotAcceptedError) Unwrap() error { return e.last }
 
 // madeNothing says whether IAM has refused to make a key, and so has made none. Any other failure leaves that open.
 func madeNothing(err error) bool {

@@ -38,7 +38,7 @@ func TestRotate_ReplacesTheKeyAndDeletesTheOldOneAfterTheGrace(t *testing.T) {
 			t.Errorf("within the grace: due at %s after %v", next, w.calls)
 		}
 		time.Sleep(time.Until(next))
-		if next = r.Run(t.Context(), "orders"); !next.Equal(time.Now().Add(inactiveFor)) || w.keys[0].active {
+		if next = r.Run(t.Context(), "orders"); !next.Equal(time.Now().Add(InactiveFor)) || w.keys[0].active {
 			t.Errorf("after the grace: due at %s, the old key is %+v", next, w.keys[0])
 		}
 		time.Sleep(time.Until(next))

@@ -9,6 +9,8 @@ import (
 	"github.com/s3conn/vault-plugin-s3conn/internal/schedule"
 )
 
+var errPanicked = errors.New("rotating the access key ended in a defect of this plugin; the key in use is unchanged")
+
 const (
 	// answerWithin is how long whoever asks for a rotation waits for its end.
 	answerWithin = 14 * time.Second
@@ -51,16 +53,18 @@ type Connections interface {
 // Observer is called after the fact. It must not block.
 type Observer interface {
 	Rotated(name, old, key string)
-	RotationFailed(name string, err error)
+	// RotationFailed says when the next try is; zero: never.
+	RotationFailed(name string, err error, next time.Time)
 }
 
-// Config is what a Rotator is made of. Every field is needed.
+// Config is what a Rotator is made of. Every field is needed but AcceptEvery.
 type Config struct {
 	Connections Connections
 	Observer    Observer
 	Now         func() time.Time
 	Random      func() float64    // in [0, 1)
 	Describe    func(error) error // in words that may be stored and shown
+	AcceptEvery time.Duration     // the pause between two checks of a new key; 0: a second
 }
 
 // Rotator rotates the keys of connections, one step at a time of each. It is safe for concurrent use.
@@ -84,6 +88,9 @@ type flight struct {
 
 // New returns a Rotator. It starts nothing.
 func New(config Config) *Rotator {
+	if config.AcceptEvery == 0 {
+		config.AcceptEvery = acceptEvery
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	return &Rotator{Config: config, ctx: ctx, cancel: cancel, flights: map[string]*flight{}}
 }
@@ -151,6 +158,12 @@ func (r *Rotator) drive(name string, mine *flight) {
 	defer r.leave(name, mine)
 	ctx, cancel := context.WithTimeout(r.ctx, driveTimeout)
 	defer cancel()
+	defer func() {
+		if recover() != nil { // in a goroutine of its own, where a panic would end the process
+			mine.state, mine.err = State{}, errPanicked
+			r.Observer.RotationFailed(name, errPanicked, time.Time{})
+		}
+	}()
 	mine.state, mine.err = r.advance(ctx, name, true)
 	if errors.Is(mine.err, errLater) {
 		mine.err = ErrPending

@@ -23,8 +23,8 @@ const (
 	// handOutLag is how much longer than the grace an old key stays: another node of a cluster may hand it out until it
 	// has noticed the new one.
 	handOutLag = 2 * time.Minute
-	// inactiveFor is how long an old key is inactive, which can be undone, before it is deleted, which cannot.
-	inactiveFor = 10 * time.Minute
+	// InactiveFor is how long an old key is inactive, which can be undone, before it is deleted, which cannot.
+	InactiveFor = 10 * time.Minute
 	// clockSkew is how far IAM's clock may be from this host's, either way.
 	clockSkew = 5 * time.Minute
 	// createTimeout is how long after its request IAM may have made a key.
@@ -185,7 +185,7 @@ func (s Stored) graced(now time.Time) State {
 }
 
 func (s State) deactivated(now time.Time) State {
-	s.Phase, s.Until = Inactive, now.Add(inactiveFor)
+	s.Phase, s.Until = Inactive, now.Add(InactiveFor)
 	return s.succeeded()
 }
 

@@ -35,7 +35,7 @@ func (r *Rotator) advance(ctx context.Context, name string, asked bool) (State, 
 		}
 		w := work{r, name, stored, iam}
 		took, err := w.step(ctx, asked)
-		var givenUp *notAcceptedError
+		var givenUp *NotAcceptedError
 		var grace *GraceError
 		switch {
 		case errors.As(err, &givenUp):
@@ -198,7 +198,7 @@ func (w *work) confirm(ctx context.Context) error {
 		if row == acceptedInARow {
 			break
 		}
-		timer := time.NewTimer(acceptEvery)
+		timer := time.NewTimer(w.AcceptEvery)
 		select {
 		case <-timer.C:
 		case <-ctx.Done():
@@ -210,14 +210,14 @@ func (w *work) confirm(ctx context.Context) error {
 }
 
 func (w *work) giveUp(ctx context.Context, last error) error {
-	given := &notAcceptedError{id: w.stored.State.New.ID, last: last}
+	given := &NotAcceptedError{id: w.stored.State.New.ID, last: last}
 	now := w.Now()
 	next := w.stored.State.discard().failed(w.Describe(given).Error(), now,
 		now.Add(schedule.Pause(w.stored.State.Failures+1, 0, w.Random())))
 	if err := w.save(ctx, next); err != nil {
 		return err
 	}
-	w.Observer.RotationFailed(w.name, given)
+	w.Observer.RotationFailed(w.name, given, next.NextTry)
 	return given
 }
 
@@ -263,6 +263,6 @@ func (w *work) failed(ctx context.Context, err error) (State, error) {
 	if noteErr := w.save(ctx, next); noteErr != nil {
 		next, described = w.stored.State, fmt.Errorf("%w; %w: %w", described, errUnstored, noteErr)
 	}
-	w.Observer.RotationFailed(w.name, described)
+	w.Observer.RotationFailed(w.name, described, next.NextTry)
 	return next, described
 }

@@ -264,4 +264,6 @@ func (w *world) Rotated(_, old, key string) {
 	w.rotated = append(w.rotated, old+" to "+key)
 }
 
-func (w *world) RotationFailed(_ string, err error) { w.failures = append(w.failures, err.Error()) }
+func (w *world) RotationFailed(_ string, err error, _ time.Time) {
+	w.failures = append(w.failures, err.Error())
+}

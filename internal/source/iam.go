@@ -33,6 +33,8 @@ type AccessKeys struct {
 	Now   func() time.Time
 	Turns *budget.Group
 	Mount *budget.Mount
+	// Observe is called after each call.
+	Observe Observer
 }
 
 // ErrCannotRotate is wrapped by the refusal of keys that no IAM can replace.
@@ -62,8 +64,10 @@ func (a *AccessKeys) Check(ctx context.Context, as rotation.Key) error {
 		return err
 	})
 	if err == nil && strings.HasSuffix(caller, ":root") {
-		return cannotRotate("rotating the access key: it is of the account's root user, and rotation is for IAM users; " +
-			"make a user with the permissions that the connection needs")
+		return cannotRotate(
+			"rotating the access key: it is of the account's root user, and rotation is for IAM users; " +
+				"make a user with the permissions that the connection needs",
+		)
 	}
 	return err
 }
@@ -171,8 +175,10 @@ func (a *AccessKeys) call(
 	if err != nil {
 		return upstream.Describe(operation, err)
 	}
+	start := a.Now()
 	err = make(&awscall.Client{HTTP: httpClient, Now: a.Now})
 	turn.Done(stsOutcome(err))
+	a.Observe.observe(Call{Operation: operation, Waited: turn.Waited(), Took: a.Now().Sub(start), Err: err})
 	if err != nil {
 		return upstream.Describe(operation, err)
 	}
