@@ -66,6 +66,7 @@ type Server struct {
 	users      map[string]*user
 	principals map[string]*principal // by access key ID
 	recorded   []Recorded
+	calls      map[string]int // by operation
 	keysMade   int
 }
 
@@ -90,7 +91,7 @@ func NewServer(o Options) *Server {
 		options:    o,
 		closed:     make(chan struct{}),
 		users:      map[string]*user{},
-		principals: map[string]*principal{},
+		principals: map[string]*principal{}, calls: map[string]int{},
 	}
 	s.http = httptest.NewServer(s)
 	s.URL = s.http.URL
@@ -116,7 +117,7 @@ type Recorded struct {
 	RequestID  string
 }
 
-// Requests returns the latest requests, oldest first.
+// Requests returns the latest 10,000 requests, oldest first.
 func (s *Server) Requests() []Recorded {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -124,18 +125,16 @@ func (s *Server) Requests() []Recorded {
 }
 
 // Calls returns how many requests there were for an operation, whatever became of them.
-func (s *Server) Calls(operation string) (calls int) {
-	for _, one := range s.Requests() {
-		if one.Operation == operation {
-			calls++
-		}
-	}
-	return calls
+func (s *Server) Calls(operation string) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.calls[operation]
 }
 
 func (s *Server) record(entry Recorded) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.calls[entry.Operation]++
 	s.recorded = append(s.recorded, entry)
 	if len(s.recorded) > maxRecorded {
 		s.recorded = slices.Delete(s.recorded, 0, len(s.recorded)-maxRecorded)
