@@ -79,7 +79,7 @@ func newTurns(t testing.TB) *budget.Group {
 // unboundedTurns is a budget that lets calls to STS and IAM through.
 func unboundedTurns(t testing.TB) *budget.Group {
 	t.Helper()
-	rate := budget.Rate{PerSecond: 10_000, Floor: 10_000}
+	rate := budget.Rate{PerSecond: 1000, Floor: 1000}
 	turns, err := budget.NewGroup(time.Now, map[budget.API]budget.Rate{budget.STS: rate, budget.IAM: rate})
 	if err != nil {
 		t.Fatalf("making a budget: %v", err)
