@@ -102,12 +102,14 @@ type sdkCredentials struct {
 	RoleArn         string `json:",omitempty"`
 }
 
-// sdkError carries its words twice: most SDKs read the documented names, the one for JavaScript the capitalized ones.
+// sdkError carries its words three times: most SDKs read the documented names, the one for JavaScript the capitalized
+// ones, and Vault's own clients, such as a credential_process, read errors.
 type sdkError struct {
-	Code         string `json:"code"`
-	Message      string `json:"message"`
-	CodeForJS    string `json:"Code"`
-	MessageForJS string `json:"Message"`
+	Code         string   `json:"code"`
+	Message      string   `json:"message"`
+	CodeForJS    string   `json:"Code"`
+	MessageForJS string   `json:"Message"`
+	ForVault     []string `json:"errors"`
 }
 
 func (b *backend) readSDKCredentials(ctx context.Context, r reader) (*logical.Response, error) {
@@ -177,7 +179,7 @@ func sdkCode(failed *upstream.Error) string {
 }
 
 func sdkFailed(status int, code string, err error) *logical.Response {
-	return rawAnswer(status, encoded(sdkError{code, err.Error(), code, err.Error()}))
+	return rawAnswer(status, encoded(sdkError{code, err.Error(), code, err.Error(), []string{err.Error()}}))
 }
 
 func encoded(body any) []byte {

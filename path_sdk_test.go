@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"reflect"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -115,7 +116,7 @@ func TestSDK_FailureIsAStatusWithCodeAndMessage(t *testing.T) {
 			pass(time.Minute)
 			if status, body := m.readSDK("orders-0"); status != failure.status || body["code"] != failure.code ||
 				body["message"] != failure.err.Error() || body["Code"] != body["code"] ||
-				body["Message"] != body["message"] {
+				body["Message"] != body["message"] || !reflect.DeepEqual(body["errors"], []any{body["message"]}) {
 				t.Errorf("%v is answered with %d, %v", failure.err, status, body)
 			}
 		}

@@ -25,6 +25,8 @@ const (
 type awsAccount struct {
 	*rolesanywheretest.Server
 	authority *rolesanywheretest.Authority
+	// vended learns of every session; nil: nobody does. It is set before the first one.
+	vended func(rolesanywheretest.SessionRequest, rolesanywheretest.Credentials)
 
 	mu     sync.Mutex
 	policy string // narrows the sessions
@@ -42,12 +44,16 @@ func newAWS(t *testing.T, minio *harness.MinIO, options rolesanywheretest.Option
 		a.mu.Lock()
 		policy := a.policy
 		a.mu.Unlock()
-		vended, err := minio.AssumeRole(ctx, max(shortestSTS, r.Duration), policy)
+		made, err := minio.AssumeRole(ctx, max(shortestSTS, r.Duration), policy)
 		if err != nil {
 			return rolesanywheretest.Credentials{}, err
 		}
-		return rolesanywheretest.Credentials{AccessKeyID: vended.AccessKeyID, SecretAccessKey: vended.SecretAccessKey,
-			SessionToken: vended.SessionToken}, nil
+		vended := rolesanywheretest.Credentials{AccessKeyID: made.AccessKeyID, SecretAccessKey: made.SecretAccessKey,
+			SessionToken: made.SessionToken}
+		if a.vended != nil {
+			a.vended(r, vended)
+		}
+		return vended, nil
 	}
 	a.Server = rolesanywheretest.NewServer(options)
 	t.Cleanup(a.Close)

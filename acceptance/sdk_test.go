@@ -13,7 +13,7 @@ import (
 	"github.com/s3conn/vault-plugin-s3conn/rolesanywhere/rolesanywheretest"
 )
 
-// exampleEnv reads an example's environment file, with nothing changed but the addresses.
+// exampleEnv reads an example's environment file, with nothing changed but the addresses, and the path where they say so.
 func (s *stack) exampleEnv(name string, addresses ...string) []string {
 	s.t.Helper()
 	var env []string
@@ -63,7 +63,7 @@ func TestSDK_EveryClientInEveryWayLivesThroughASessionChange(t *testing.T) {
 		} {
 			t.Run(client.name+"/"+way, func(t *testing.T) {
 				t.Parallel()
-				t.Logf("buckets listed over %d sessions, no call failed", client.listAcrossChange(t, s, env(t)))
+				t.Logf("buckets listed over %d sessions, no call failed", client.listAcrossChange(t, s.aws.Sessions, env(t)))
 			})
 		}
 	}

@@ -1,0 +1,103 @@
+package acceptance
+
+import (
+	"bufio"
+	"encoding/json"
+	"net/http"
+	"os"
+	"os/exec"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+
+	"github.com/s3conn/vault-plugin-s3conn/acceptance/harness"
+)
+
+// moto is an STS, IAM and S3 of others' making. It checks signatures and the permissions of users and roles, and ignores
+// session policies.
+type moto struct {
+	Endpoint  string `json:"endpoint"`
+	AccessKey string `json:"access_key"`
+	SecretKey string `json:"secret_key"`
+}
+
+func startMoto(t *testing.T) *moto {
+	t.Helper()
+	python, err := exec.LookPath("python3")
+	if err == nil {
+		err = exec.Command(python, "-c", "import boto3, moto.server").Run()
+	}
+	if err != nil {
+		t.Skipf("!!! scopes are NOT JUDGED BY MOTO: this machine has no python3 that imports boto3 and moto.server (%v) !!!", err)
+	}
+	command := exec.CommandContext(t.Context(), python, absolute(t, "clients/moto/serve.py"))
+	command.Env = []string{"HOME=" + t.TempDir(), "PATH=" + os.Getenv("PATH")}
+	input, err := command.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	output, err := command.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := command.Start(); err != nil {
+		t.Fatalf("starting moto: %v", err)
+	}
+	t.Cleanup(func() {
+		input.Close()
+		timer := time.AfterFunc(10*time.Second, func() { _ = command.Process.Kill() })
+		defer timer.Stop()
+		_ = command.Wait() // killed or not, it has ended
+	})
+	line, err := bufio.NewReader(output).ReadBytes('\n')
+	served := &moto{}
+	if err == nil {
+		err = json.Unmarshal(line, served)
+	}
+	if err != nil {
+		t.Fatalf("reading where moto serves: %v: %s", err, line)
+	}
+	return served
+}
+
+func TestScope_MotoJudgesAssumeRole(t *testing.T) {
+	t.Parallel()
+	served := startMoto(t)
+	vault := harness.StartVault(t, harness.VaultOptions{PluginRace: true, InMemory: true})
+	s := &stack{t: t, vault: vault, api: vault.Client()}
+	vault.RegisterPlugin(pluginName)
+	vault.Mount("s3conn", pluginName)
+	connection := map[string]any{"access_key": served.AccessKey, "secret_key": served.SecretKey,
+		"s3_endpoint": served.Endpoint, "s3_path_style": true, "sts_endpoint": served.Endpoint, "region": "us-east-1"}
+	s.write("config/store", connection)
+	role := "arn:aws:iam::" + account + ":role/scoped"
+	// Without a slash: moto takes the signature of a list below "reports/" for wrong, boto3's too.
+	scope := map[string]any{"role_arn": role, "buckets": bucketName, "prefixes": "reports-", "duration": "12h",
+		"session_tags": "team=blue", "source_identity": "ann", "session_name": "ann-reports"}
+	s.write("scopes/store/reports", scope)
+	read := s.read("creds/store/reports")
+	expiration, err := time.Parse(time.RFC3339, read.Data["expiration"].(string))
+	if err != nil {
+		t.Fatal(err)
+	}
+	assertWithin(t, "the session's life", time.Until(expiration), 12*time.Hour, time.Minute)
+	creds := credentialsOf(read)
+	client := sts.New(sts.Options{Region: "us-east-1", BaseEndpoint: &served.Endpoint,
+		Credentials: credentials.StaticCredentialsProvider{Value: creds}, Retryer: aws.NopRetryer{}})
+	who, err := client.GetCallerIdentity(t.Context(), &sts.GetCallerIdentityInput{})
+	if want := "arn:aws:sts::" + account + ":assumed-role/scoped/ann-reports"; err != nil ||
+		aws.ToString(who.Arn) != want || read.Data["arn"] != want {
+		t.Errorf("moto takes the credentials for %+v, %v; the plugin says %v; want %s", who, err, read.Data["arn"], want)
+	}
+	// What the test of a scope is for: a store that obeys no session policy is named.
+	assertSays(t, s.refused("test/store/reports", map[string]any{}), "was not refused",
+		"this store ignores session policies", "do not hand them out")
+
+	connection["secret_key"] = "CANARY-wrong"
+	s.write("config/wrong", connection)
+	s.write("scopes/wrong/reports", scope)
+	assertSays(t, s.fails(http.StatusBadRequest, "creds/wrong/reports", nil), "AssumeRole: HTTP 403")
+}
