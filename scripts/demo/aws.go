@@ -31,11 +31,8 @@ const (
 
 // startRolesAnywhere starts the stand-in for IAM Roles Anywhere, whose sessions s3 accepts, and writes a certificate that it
 // trusts, with its key, into dir. The caller closes the server.
-func startRolesAnywhere(dir string, now func() time.Time, s3 *store) (*rolesanywheretest.Server, error) {
-	authority, err := rolesanywheretest.NewAuthority(rolesanywheretest.AuthorityOptions{Now: now})
-	if err != nil {
-		return nil, fmt.Errorf("making the demo's CA: %w", err)
-	}
+func startRolesAnywhere(dir string, authority *rolesanywheretest.Authority, now func() time.Time, s3 *store,
+) (*rolesanywheretest.Server, error) {
 	issued, err := authority.Issue(rolesanywheretest.IssueOptions{
 		CommonName: "orders", NotAfter: now().Add(certificateLife),
 	})

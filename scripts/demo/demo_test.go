@@ -43,7 +43,7 @@ func TestDemo_ShowsTheEssentialsAndCleansUp(t *testing.T) {
 		`Data written to: s3conn/config/backup`,
 		`(?m)^access_key +AKIA\w{16}$`,
 		`certificate=@orders\.pem private_key=@orders\.key`,
-		`Data written to: s3conn/config/orders`,
+		`Reads of this connection come with a lease\.`,
 		`\$ vault write -f s3conn/test/orders`,
 		`(?m)^buckets +\[invoices orders\]$`,
 		`(?m)^identity +arn:aws:sts::123456789012:assumed-role/orders/orders$`,
@@ -55,6 +55,10 @@ func TestDemo_ShowsTheEssentialsAndCleansUp(t *testing.T) {
 		`duration: 899 s is outside 900 s to 3600 s`,
 		`\{"Version":1,"AccessKeyId":"ASIA\w{16}",`,
 		`(?s)aws s3 ls.* invoices\n.* orders\n|\(skipped: there is no AWS CLI here\)`,
+		`certificate: there is none yet`,
+		`-----BEGIN CERTIFICATE REQUEST-----`,
+		`(?m)^key_origin +vault$`,
+		`(?m)^access_key +ASIA\w{16}$`,
 	} {
 		at := regexp.MustCompile(line).FindStringIndex(after)
 		if at == nil {

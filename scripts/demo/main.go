@@ -51,6 +51,8 @@ type demo struct {
 	vault         *vault
 	s3            *store
 	rolesAnywhere *rolesanywheretest.Server
+	authority     *rolesanywheretest.Authority
+	now           func() time.Time
 	accessKey     string // long-lived, of the access_key connection
 	secretKey     string
 	session       map[string]string // what the first read of creds/orders showed
@@ -109,7 +111,11 @@ func (d *demo) start(ctx context.Context, s settings) error {
 	if d.s3, err = startStore(ctx, s.now, d.accessKey, d.secretKey, "invoices", "orders"); err != nil {
 		return err
 	}
-	if d.rolesAnywhere, err = startRolesAnywhere(dir, s.now, d.s3); err != nil {
+	d.now = s.now
+	if d.authority, err = rolesanywheretest.NewAuthority(rolesanywheretest.AuthorityOptions{Now: s.now}); err != nil {
+		return fmt.Errorf("making the demo's CA: %w", err)
+	}
+	if d.rolesAnywhere, err = startRolesAnywhere(dir, d.authority, s.now, d.s3); err != nil {
 		return err
 	}
 	d.vault, err = startVault(ctx, bin, dir, plugins)

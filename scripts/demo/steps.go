@@ -27,14 +27,26 @@ func (d *demo) steps() []step {
 		{"registering the plugin", "Register the plugin by its checksum, and mount it.", d.register},
 		{"writing an access key", "A connection with an access key. The secret goes in ...", d.writeAccessKey},
 		{"reading an access key's connection", "... and does not come out again.", d.readAccessKey},
-		{"writing a Roles Anywhere connection", "A connection with a certificate and its key, for IAM Roles Anywhere.", d.writeRolesAnywhere},
+		{"writing a Roles Anywhere connection", "A connection with a certificate and its key, for IAM Roles Anywhere.",
+			d.writeRolesAnywhere},
 		{"testing a connection", "Does it work? A session of its own, then ListBuckets.", d.testConnection},
-		{"reading credentials", "What an app reads: credentials of a session, and a lease that ends before it.", d.readCredentials},
-		{"using the credentials", "What the app does with them: list buckets, here with AWS's SDK for Go.", d.useCredentials},
+		{"reading credentials", "What an app reads: credentials of a session, and a lease that ends before it.",
+			d.readCredentials},
+		{"using the credentials", "What the app does with them: list buckets, here with AWS's SDK for Go.",
+			d.useCredentials},
 		{"reading the credentials again", "The next reader shares the session: the same access key.", d.readAgain},
 		{"making a mistake", "A mistake is named and changes nothing.", d.makeMistake},
-		{"reading credentials for SDKs", "The same session for unmodified AWS SDKs, in the form that they read.", d.readForSDKs},
+		{"reading credentials for SDKs", "The same session for unmodified AWS SDKs, in the form that they read.",
+			d.readForSDKs},
 		{"using AWS CLI", "AWS CLI asks Vault by itself: two environment variables, no files.", d.useCLI},
+		{"writing a connection without a key", "A connection whose key is made in Vault, and never leaves it.",
+			d.writeWithoutKey},
+		{"requesting a certificate", "Only a certificate signing request comes out, and a CA signs it.",
+			d.requestCertificate},
+		{"writing the certificate", "AWS proves the certificate before it counts; no read fails at the swap.",
+			d.writeCertificate},
+		{"reading credentials of a key made in Vault", "From nothing to credentials in five commands.",
+			d.readOfKeyInVault},
 	}
 }
 
@@ -93,7 +105,8 @@ func (d *demo) readAccessKey(ctx context.Context) error {
 }
 
 func (d *demo) writeRolesAnywhere(ctx context.Context) error {
-	_, err := d.show(ctx, "write", "s3conn/config/orders", "auth_type=roles_anywhere", "region="+region, "session_name=orders",
+	_, err := d.show(ctx, "write", "s3conn/config/orders", "auth_type=roles_anywhere", "region="+region,
+		"session_name=orders",
 		"profile_arn="+profileARN, "role_arn="+roleARN, "trust_anchor_arn="+trustAnchorARN,
 		"certificate=@"+certificateFile, "private_key=@"+privateKeyFile, "rolesanywhere_endpoint="+d.rolesAnywhere.URL,
 		"s3_endpoint="+d.s3.url, "s3_path_style=true")
@@ -128,7 +141,8 @@ func tableValues(table string) map[string]string {
 
 func (d *demo) useCredentials(ctx context.Context) error {
 	buckets, err := listBuckets(ctx, d.session["endpoint"], aws.Credentials{
-		AccessKeyID: d.session["access_key"], SecretAccessKey: d.session["secret_key"], SessionToken: d.session["session_token"],
+		AccessKeyID: d.session["access_key"], SecretAccessKey: d.session["secret_key"],
+		SessionToken: d.session["session_token"],
 	})
 	if err != nil {
 		return err
@@ -147,7 +161,8 @@ func (d *demo) readAgain(ctx context.Context) error {
 	calls := d.rolesAnywhere.Calls()
 	d.out.printf("CreateSession calls for both reads: %d", calls)
 	if key := strings.TrimSpace(text); key != d.session["access_key"] || calls != 1 {
-		return fmt.Errorf("%w: the keys are %s and %s, after %d CreateSession calls", errNotShared, d.session["access_key"], key, calls)
+		return fmt.Errorf("%w: the keys are %s and %s, after %d CreateSession calls", errNotShared,
+			d.session["access_key"], key, calls)
 	}
 	return nil
 }
