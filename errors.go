@@ -127,7 +127,8 @@ func upstreamStatus(failed *upstream.Error) int {
 	return http.StatusBadGateway
 }
 
-// answer puts errorResponse behind a handler, which has maxRequestWait.
+// answer puts errorResponse behind a handler, which has maxRequestWait. On a standby a read that finds nothing goes to the
+// active node.
 func (b *backend) answer(handle framework.OperationFunc) framework.OperationFunc {
 	return b.answerWithin(func(*logical.Request) time.Duration { return maxRequestWait }, handle)
 }
@@ -142,7 +143,10 @@ func (b *backend) answerWithin(wait func(*logical.Request) time.Duration, handle
 			if _, known := statusOf(err); !known && bounded.Err() != nil && ctx.Err() == nil {
 				err = errSlow
 			}
-			return errorResponse(err)
+			return errorResponse(b.forwarded(err))
+		}
+		if resp == nil && req.Operation == logical.ReadOperation && b.onStandby() {
+			return nil, logical.ErrReadOnly
 		}
 		return resp, nil
 	}

@@ -41,7 +41,7 @@ func (r *nodeRole) isStandby(now session.Instant) bool {
 func (b *backend) onStandby() bool { return b.role.isStandby(b.clock()) }
 
 // forwarded returns logical.ErrReadOnly for an error that the active node may not have, and the error itself otherwise:
-// on a standby there may be no session yet, and a connection may have been written a moment ago.
+// on a standby there may be no session yet, and a connection or scope may have been written a moment ago.
 func (b *backend) forwarded(err error) error {
 	var (
 		missing       *missingError

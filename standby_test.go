@@ -86,6 +86,25 @@ func TestStandby_ForwardsWhatNeedsTheActiveNode(t *testing.T) {
 	})
 }
 
+// What a standby does not find may have been written a moment ago.
+func TestStandby_ForwardsReadsThatFindNothing(t *testing.T) {
+	t.Parallel()
+	m := newMount(t)
+	m.write("reports", accessKeyFields())
+	s := m.standby()
+	for _, path := range []string{
+		"config/unknown", "scopes/reports/unknown", "scopes/unknown/reading", "status/unknown",
+		"creds/reports/unknown", "sdk/reports/unknown",
+	} {
+		s.forwards(logical.ReadOperation, path, nil)
+	}
+	for _, path := range []string{"config/reports", "status/reports"} {
+		if resp := s.read(path); resp == nil {
+			t.Errorf("%s on a standby finds nothing", path)
+		}
+	}
+}
+
 func TestStandby_AnswersLeaselessReadsWithALiveSession(t *testing.T) {
 	sessionTest(t, func(t *testing.T, m *mount, aws *service) {
 		m.write("leaseless", leaseless(t))
