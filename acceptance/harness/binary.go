@@ -54,3 +54,10 @@ func VaultBinary(t testing.TB) string {
 	t.Helper()
 	return mustBinary(t, vaultBinary)
 }
+
+// OpenBaoBinary is the path of the bao program in $BAO_BIN, if that is set. Nothing else is tried: OpenBao does not
+// build from the Go module proxy, because its go.mod replaces modules by directories of its repository.
+func OpenBaoBinary() (path string, found bool) {
+	path = os.Getenv("BAO_BIN")
+	return path, path != ""
+}

@@ -3,7 +3,8 @@
 //
 // Every program listens on loopback ports chosen free, writes to a directory of its own and ends with its test. A program
 // that cannot be started fails the test, with the end of its log: nothing is skipped. The binaries are $VAULT_BIN and
-// $MINIO_BIN, else what scripts/build-server finds or builds, which takes minutes the first time.
+// $MINIO_BIN, else what scripts/build-server finds or builds, which takes minutes the first time. OpenBao is $BAO_BIN and
+// nothing else.
 //
 // Functions that take a testing.TB end the test by t.Fatal and so belong in the test's own goroutine.
 package harness

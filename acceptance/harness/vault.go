@@ -21,11 +21,13 @@ type VaultOptions struct {
 	InMemory   bool           // keep storage in memory: faster, lost with the process
 	Audit      bool           // enable a file audit device, see Vault.AuditLog
 	PluginRace bool           // build the plugin with the race detector; a race that it reports fails the test
+	OpenBao    bool           // run the program that $BAO_BIN names, see OpenBaoBinary, in Vault's place
 	Env        []string       // added to the server's environment, which plugins inherit
 	Config     map[string]any // top-level settings of the server's configuration that win over the harness's own
 }
 
-// Vault is one real `vault server`. Its methods fail the test on error and belong in the test's own goroutine.
+// Vault is one real `vault server`, or `bao server`, which is started and used alike. Its methods fail the test on error
+// and belong in the test's own goroutine.
 type Vault struct {
 	t         testing.TB
 	opts      VaultOptions
@@ -147,15 +149,32 @@ func (v *Vault) config(join *Vault) map[string]any {
 		}
 		config["storage"] = map[string]any{"raft": raft}
 	}
+	if v.opts.OpenBao {
+		// OpenBao enables audit devices by configuration alone, unless it is told otherwise.
+		config["unsafe_allow_api_audit_creation"] = true
+		delete(config, "disable_mlock")
+	}
 	maps.Copy(config, v.opts.Config)
 	return config
+}
+
+// program is what runs the server.
+func (v *Vault) program() string {
+	if !v.opts.OpenBao {
+		return VaultBinary(v.t)
+	}
+	path, found := OpenBaoBinary()
+	if !found {
+		v.t.Fatal("starting OpenBao: BAO_BIN names no program")
+	}
+	return path
 }
 
 func (v *Vault) start() {
 	v.t.Helper()
 	v.proc = startProcess(v.t, processSpec{
-		name:    "vault server " + v.node,
-		path:    VaultBinary(v.t),
+		name:    filepath.Base(v.program()) + " server " + v.node,
+		path:    v.program(),
 		args:    []string{"server", "-config=" + v.configFile()},
 		env:     cleanEnv(v.dir, append([]string{"TMPDIR=" + shortTempDir(v.t), "VAULT_DISABLE_MLOCK=true"}, v.opts.Env...)...),
 		logPath: v.logFile(),
