@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/hashicorp/vault/api"
 
@@ -67,7 +66,11 @@ func (s *stack) readAll(readers int, path func(int) string) {
 
 func TestSession_ServesAfterEveryKindOfRestart(t *testing.T) {
 	t.Parallel()
-	s := newSessionStack(t, harness.VaultOptions{}, rolesanywheretest.Options{})
+	onEachServer(t, harness.VaultOptions{}, servesAfterEveryKindOfRestart)
+}
+
+func servesAfterEveryKindOfRestart(t *testing.T, opts harness.VaultOptions) {
+	s := newSessionStack(t, opts, rolesanywheretest.Options{})
 	s.write("config/orders", s.fields(nil))
 	want := credentialsOf(s.read("creds/orders"))
 	for _, restart := range []struct {
@@ -105,33 +108,4 @@ func (s *stack) readSoon(client *api.Client, path string) *api.Secret {
 		return err
 	})
 	return read
-}
-
-func TestSession_ServesOnTheNextLeader(t *testing.T) {
-	t.Parallel()
-	cluster := harness.StartCluster(t, 3, harness.VaultOptions{PluginRace: true})
-	minio := harness.StartMinIO(t)
-	minio.MakeBucket(bucketName)
-	cluster.RegisterPlugin(pluginName)
-	leader := cluster.Nodes[cluster.Leader()]
-	leader.Mount("s3conn", pluginName)
-	s := &sessionStack{stack: &stack{t: t, vault: leader, minio: minio, api: leader.Client()}, aws: newAWS(t, minio, rolesanywheretest.Options{})}
-	s.write("config/orders", s.fields(nil))
-	want := credentialsOf(s.read("creds/orders"))
-
-	next := cluster.StepDown()
-	if got := credentialsOf(s.readSoon(cluster.Nodes[next].Client(), "creds/orders")); got != want {
-		t.Error("after a step-down the credentials are others")
-	}
-	t.Logf("after a step-down: %d CreateSession calls in all", s.aws.Calls())
-	next = cluster.Kill(next)
-	started := time.Now()
-	if got := credentialsOf(s.readSoon(cluster.Nodes[next].Client(), "creds/orders")); got != want {
-		t.Error("after the leader was killed the credentials are others")
-	}
-	t.Logf("after kill -9 of the leader: %d CreateSession calls in all (read answered within %s of the election)", s.aws.Calls(), time.Since(started))
-	if n := s.aws.Calls(); n != 1 {
-		t.Errorf("%d CreateSession calls over two leader changes, want 1", n)
-	}
-	s.mustListBuckets(want)
 }

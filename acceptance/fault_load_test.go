@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"strings"
 	"sync"
@@ -25,6 +26,7 @@ const (
 // rawVault asks a server as it is, so that a test sees the whole answer, whatever it is.
 type rawVault struct {
 	address, token string
+	extra          http.Header // sent with every request
 	http           *http.Client
 }
 
@@ -50,7 +52,10 @@ func (v *rawVault) ask(ctx context.Context, method, path, body string) answer {
 	if err != nil {
 		return answer{err: err}
 	}
-	req.Header.Set("X-Vault-Token", v.token)
+	maps.Copy(req.Header, v.extra)
+	if v.token != "" {
+		req.Header.Set("X-Vault-Token", v.token)
+	}
 	if method == http.MethodPatch {
 		req.Header.Set("Content-Type", "application/merge-patch+json")
 	}

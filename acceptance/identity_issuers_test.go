@@ -66,7 +66,11 @@ func (s *identityStack) vaultIssuer() (issuer map[string]any, token string) {
 
 func TestIdentity_VaultsPKIWithCertAuth(t *testing.T) {
 	t.Parallel()
-	s := newIdentityStack(t, pkiRoot)
+	onEachServer(t, identityServer(), identityVaultsPKI)
+}
+
+func identityVaultsPKI(t *testing.T, server harness.VaultOptions) {
+	s := newIdentityStackOn(t, server, pkiRoot)
 	issuer, token := s.vaultIssuer()
 	s.lives(issuer, map[string]any{"token": token})
 

@@ -22,7 +22,17 @@ type identityStack struct {
 // newIdentityStack starts a Vault with TLS and an audit log, on disk. trust returns the CA's certificate.
 func newIdentityStack(t *testing.T, trust func(s *stack) *x509.Certificate) *identityStack {
 	t.Helper()
-	s := newStack(t, harness.VaultOptions{TLS: true, Audit: true})
+	return newIdentityStackOn(t, identityServer(), trust)
+}
+
+// identityServer is what an issuer can log in at, and what is searched for secrets.
+func identityServer() harness.VaultOptions { return harness.VaultOptions{TLS: true, Audit: true} }
+
+func newIdentityStackOn(
+	t *testing.T, server harness.VaultOptions, trust func(s *stack) *x509.Certificate,
+) *identityStack {
+	t.Helper()
+	s := newStack(t, server)
 	options := rolesanywheretest.Options{TrustAnchors: []*x509.Certificate{trust(s)}}
 	return &identityStack{&sessionStack{stack: s, aws: newAWS(t, s.minio, options)}}
 }

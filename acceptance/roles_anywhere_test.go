@@ -130,7 +130,11 @@ func TestRolesAnywhere_TestFailsInTheServicesOwnWords(t *testing.T) {
 
 func TestRolesAnywhere_LeaseFollowsTheSession(t *testing.T) {
 	t.Parallel()
-	s := newSessionStack(t, harness.VaultOptions{InMemory: true}, rolesanywheretest.Options{})
+	onEachServer(t, harness.VaultOptions{InMemory: true}, leaseFollowsTheSession)
+}
+
+func leaseFollowsTheSession(t *testing.T, opts harness.VaultOptions) {
+	s := newSessionStack(t, opts, rolesanywheretest.Options{})
 	s.write("config/orders", s.fields(nil))
 	read := s.read("creds/orders")
 	expiration, err := time.Parse(time.RFC3339, read.Data["expiration"].(string))

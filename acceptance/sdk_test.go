@@ -98,7 +98,12 @@ func TestSDK_ClientsShowThePluginsWords(t *testing.T) {
 // get reads a path of the mount as an app with this token does.
 func (s *stack) get(token, path string) (status int, header http.Header, body string) {
 	s.t.Helper()
-	request, err := http.NewRequestWithContext(s.t.Context(), http.MethodGet, s.vault.Address()+"/v1/s3conn/"+path, nil)
+	return s.getPath(token, "s3conn/"+path)
+}
+
+func (s *stack) getPath(token, path string) (status int, header http.Header, body string) {
+	s.t.Helper()
+	request, err := http.NewRequestWithContext(s.t.Context(), http.MethodGet, s.vault.Address()+"/v1/"+path, nil)
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -115,9 +120,13 @@ func (s *stack) get(token, path string) (status int, header http.Header, body st
 	return answer.StatusCode, answer.Header, string(text)
 }
 
-func TestSDK_RawAnswersOfARealVault(t *testing.T) {
+func TestSDK_RawAnswersOfARealServer(t *testing.T) {
 	t.Parallel()
-	s := newSessionStack(t, harness.VaultOptions{InMemory: true, Audit: true}, rolesanywheretest.Options{})
+	onEachServer(t, harness.VaultOptions{InMemory: true, Audit: true}, rawAnswers)
+}
+
+func rawAnswers(t *testing.T, opts harness.VaultOptions) {
+	s := newSessionStack(t, opts, rolesanywheretest.Options{})
 	s.write("config/orders", s.fields(nil))
 	s.write("config/reports", s.s3Fields(map[string]any{"access_key": "AKIAEXAMPLE", "secret_key": "CANARY-secret"}))
 	status, header, body := s.get(s.vault.Token(), "sdk/orders")
