@@ -75,6 +75,7 @@ func (b *backend) periodic(context.Context, *logical.Request) error {
 	if b.System() == nil || b.onStandby() {
 		return nil
 	}
+	b.jobs.Start(b.background) // if the server has not called initialize, after it restarted a plugin that was killed
 	b.jobs.Poke()
 	b.search.begin(b.findJobs)
 	return nil

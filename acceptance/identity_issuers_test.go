@@ -91,6 +91,9 @@ func identityVaultsPKI(t *testing.T, server harness.VaultOptions) {
 	issuer["renew_before"] = "140s"
 	s.write("identity/orders/issuer", issuer)
 	s.renewsItself(2, 3*time.Minute)
+	s.vault.KillPlugin()
+	s.eventuallyReads()
+	s.renewsItself(1, 4*time.Minute) // after a kill -9 it goes on
 
 	issuer["pki_role"], issuer["renew_before"], issuer["ttl"] = "other", "", "24h"
 	s.write("identity/orders/issuer", issuer)

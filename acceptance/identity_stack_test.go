@@ -187,3 +187,14 @@ func (s *identityStack) renewsItself(renewals int, within time.Duration) {
 			reads.Load(), s.read("identity/orders").Data)
 	}
 }
+
+// eventuallyReads waits for the server to have started a plugin that was killed.
+func (s *identityStack) eventuallyReads() {
+	s.t.Helper()
+	if !eventually(s.t.Context(), time.Minute, func() bool {
+		_, err := s.api.Logical().ReadWithContext(s.t.Context(), "s3conn/creds/orders")
+		return err == nil
+	}) {
+		s.t.Error("no read succeeds after the plugin was killed")
+	}
+}
