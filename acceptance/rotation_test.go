@@ -26,8 +26,10 @@ func newKeyStack(t *testing.T, options awstest.Options) (*stack, *awstest.Server
 	return s, iam
 }
 
-// keyTemplate renders a key that is rotated. Agent reads again when the ttl is over, because there is a rotation_period.
-const keyTemplate = `{{ with secret "s3conn/creds/orders" }}{{ .Data.access_key }} {{ .Data.ttl }} {{ .Data.rotation_period }}{{ end }}`
+// keyTemplate renders a key that is rotated. Agent reads again when the ttl is over: there is a rotation_period.
+const keyTemplate = `{{ with secret "s3conn/creds/orders" }}
+{{ .Data.access_key }} {{ .Data.ttl }} {{ .Data.rotation_period }}
+{{ end }}`
 
 func TestRotation_ReplacesTheKeyAndAgentRendersIt(t *testing.T) {
 	t.Parallel()
