@@ -25,7 +25,7 @@ func (b *backend) followRotation(ctx context.Context, storage logical.Storage, n
 		b.scheduleRotation(name, time.Time{})
 		return warnings, nil
 	}
-	if after.RotationPeriod > 0 && (before == nil || before.RotationPeriod == 0) {
+	if after.RotationPeriod > 0 { // there may be no state yet, or its rotation has just been ended
 		if err := b.beginRotations(ctx, storage, name); err != nil {
 			return warnings, err
 		}
@@ -64,7 +64,11 @@ func (b *backend) endRotation(ctx context.Context, storage logical.Storage, name
 	if stored.State.Phase != rotation.Idle {
 		bounded, cancel := context.WithTimeout(ctx, maxCleanUp)
 		defer cancel()
-		if err := rotation.CleanUp(bounded, stored, b.iam(before)); err != nil {
+		inUse := ""
+		if stays {
+			inUse = after.AccessKey
+		}
+		if err := rotation.CleanUp(bounded, stored, b.iam(before), inUse); err != nil {
 			text := "access_key: " + err.Error()
 			if stays {
 				return []string{text + "; it is tried again later"}, nil

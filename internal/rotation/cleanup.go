@@ -8,9 +8,11 @@ import (
 )
 
 // CleanUp deletes the keys that a rotation would delete later, for a connection that is deleted or has got another key
-// from an operator. The key that was the connection's last stays: it may be in use, and IAM lists it. The error names
-// what could not be deleted.
-func CleanUp(ctx context.Context, stored Stored, iam IAM) error {
+// from an operator. The key that was the connection's last stays: it may be in use, and IAM lists it. So does the key
+// with the ID inUse, which is the connection's from now on ("" for none): an operator may have gone back to the key
+// before. The error names what could not be deleted.
+func CleanUp(ctx context.Context, stored Stored, iam IAM, inUse string) error {
+	iam = keeping{iam, inUse}
 	state := stored.State
 	signers := []Key{state.Old, state.New, stored.Current}
 	switch {
@@ -22,6 +24,20 @@ func CleanUp(ctx context.Context, stored Stored, iam IAM) error {
 		return deleteAs(ctx, iam, state.New.ID, signers...)
 	}
 	return nil
+}
+
+// keeping is an IAM that leaves one key alone.
+type keeping struct {
+	IAM
+	id string
+}
+
+// Delete implements IAM.
+func (k keeping) Delete(ctx context.Context, as Key, id string) error {
+	if id == k.id {
+		return nil
+	}
+	return k.IAM.Delete(ctx, as, id)
 }
 
 func (s Stored) cleanUpOrphans(ctx context.Context, iam IAM) error {
@@ -65,7 +81,7 @@ func deleteAs(ctx context.Context, iam IAM, id string, signers ...Key) error {
 
 // cleanUp ends the rotation of a connection that has got another key. What IAM refuses for good is given up and named.
 func (w *work) cleanUp(ctx context.Context) error {
-	err := CleanUp(ctx, w.stored, w.iam)
+	err := CleanUp(ctx, w.stored, w.iam, w.stored.Current.ID)
 	if err != nil && !madeNothing(err) {
 		return err // it may be possible later
 	}
