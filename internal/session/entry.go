@@ -247,7 +247,10 @@ func (e *entry[T, S]) replace(key Key, s Session, update func(Key, T) T) {
 	if e.key != key {
 		return
 	}
-	e.session, e.failures, e.alike, e.failure = s.anchored(now), 0, 0, nil
+	if e.session.none() || s.SessionToken != e.session.SessionToken {
+		e.session = s.anchored(now)
+	} // else it goes on, where it is on the monotonic clock
+	e.failures, e.alike, e.failure = 0, 0, nil
 	if f := e.flight; f != nil {
 		e.flight = nil
 		f.cancel()

@@ -105,3 +105,19 @@ func TestPool_ReplaceKeepsTheSessionsOfScopes(t *testing.T) {
 		}
 	})
 }
+
+// A session that goes on with another identity must not live longer for it.
+func TestPool_ReplaceByTheSameSessionKeepsItsEnd(t *testing.T) {
+	poolTest(t, func(t *testing.T, n *node) {
+		n.writeMany(1)
+		n.read("orders-0")
+		pass(30 * time.Minute)
+		n.clock.jump(-6 * time.Hour)
+		known, _ := n.Status(Key{Name: "orders-0"})
+		n.swap("orders-0", known.Session)
+		after, _ := n.Status(Key{Name: "orders-0"})
+		if after.Remaining != known.Remaining || after.Session.AccessKey != known.Session.AccessKey {
+			t.Errorf("the session has %s left after it was put in again, and had %s", after.Remaining, known.Remaining)
+		}
+	})
+}
