@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/s3conn/vault-plugin-s3conn/internal/secret"
 )
 
 // The pauses that an authority may ask for, whatever it says.
@@ -35,6 +37,9 @@ func (e est) Issue(ctx context.Context, request Request) (*Issued, error) {
 		return nil, err
 	}
 	defer session.close()
+	if !request.Secret.Empty() { // first, since a user's name may be a part of it
+		session.secrets = append([]secret.Text{secret.New(basicPair(request.Secret))}, session.secrets...)
+	}
 	bag, err := e.certificates(ctx, session)
 	if err != nil {
 		return nil, err
@@ -78,11 +83,15 @@ func (e est) certificates(ctx context.Context, session *session) ([]*x509.Certif
 func (e est) enrolment(operation string, request Request) call {
 	header := http.Header{"Content-Type": {"application/pkcs10"}, "Content-Transfer-Encoding": {"base64"}}
 	if given := request.Secret; !given.Empty() {
-		pair := given.Username.Reveal() + ":" + given.Password.Reveal()
-		header.Set("Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte(pair)))
+		header.Set("Authorization", "Basic "+basicPair(given))
 	}
 	body := []byte(base64.StdEncoding.EncodeToString(request.CSR))
 	return call{operation, http.MethodPost, e.url(operation), header, body, estWords}
+}
+
+// basicPair is the secret as the header Authorization has it.
+func basicPair(given Secret) string {
+	return base64.StdEncoding.EncodeToString([]byte(given.Username.Reveal() + ":" + given.Password.Reveal()))
 }
 
 func readCertificates(operation string, reply *answer) ([]*x509.Certificate, error) {

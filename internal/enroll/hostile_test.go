@@ -3,6 +3,7 @@ package enroll
 import (
 	"context"
 	"crypto/x509"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"net/http"
@@ -131,7 +132,8 @@ func TestHostile_SecretsThatAreRepeatedAreBlottedOut(t *testing.T) {
 		f := newFake(t, 0)
 		f.before = func(w http.ResponseWriter, _ *http.Request) bool {
 			w.WriteHeader(400)
-			all := givenToken + " " + givenUser + " " + givenPass
+			pair := base64.StdEncoding.EncodeToString([]byte(givenUser + ":" + givenPass))
+			all := givenToken + " " + givenUser + " " + givenPass + " " + pair
 			if kind == TypeEST {
 				_, _ = w.Write([]byte(all))
 			} else {
@@ -144,7 +146,11 @@ func TestHostile_SecretsThatAreRepeatedAreBlottedOut(t *testing.T) {
 			f.settings(kind),
 		).Issue(t.Context(), Request{CSR: newCSR(t, newKey(t)), Secret: oneTime(kind)})
 		given := oneTime(kind)
-		for _, one := range []string{given.Token.Reveal(), given.Username.Reveal(), given.Password.Reveal()} {
+		pair := ""
+		if kind == TypeEST {
+			pair = base64.StdEncoding.EncodeToString([]byte(givenUser + ":" + givenPass))
+		}
+		for _, one := range []string{given.Token.Reveal(), given.Username.Reveal(), given.Password.Reveal(), pair} {
 			if err == nil || one != "" && strings.Contains(err.Error(), one) {
 				t.Errorf("%s: error %v", kind, err)
 			}
