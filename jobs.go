@@ -126,13 +126,24 @@ func (b *backend) findJobs() (err error) {
 			return errors.Join(fmt.Errorf("listing %s: %w", kind.prefix, err), loads.Wait())
 		}
 		for _, name := range names {
-			loads.Go(func() error { return kind.find(name) })
+			loads.Go(func() error { return b.findJob(kind.find, name) })
 		}
 	}
 	return loads.Wait()
 }
 
 var errPanicked = errors.New("a defect of this plugin; the log has the place")
+
+// findJob is find without its panics, which would end the process from a goroutine of its own.
+func (b *backend) findJob(find func(name string) error, name string) (err error) {
+	defer func() {
+		if recover() != nil {
+			err = errPanicked
+			b.Logger().Error("looking for a job panicked", "connection", name, "stack", string(debug.Stack()))
+		}
+	}()
+	return find(name)
+}
 
 func (b *backend) findRenewal(name string) error {
 	state, err := identities{b, nil}.Load(b.background, name)

@@ -39,3 +39,20 @@ func TestRotate_IsFoundAfterARestartAlsoWhereAnotherKeyWasWritten(t *testing.T) 
 		t.Errorf("after a restart the rotation is due at %s", due)
 	}
 }
+
+func TestFindJobs_PanicEndsNothing(t *testing.T) {
+	t.Parallel()
+	l := newKeyLab(t, with("rotation_period", "24h"))
+	l.mount.storage.afterGet = func(key string) {
+		if strings.HasPrefix(key, rotationPrefix) {
+			panic("CANARY")
+		}
+	}
+	if err := l.findJobs(); err == nil {
+		t.Error("a search that panicked has succeeded")
+	}
+	l.mount.storage.afterGet = nil
+	if log := l.log.String(); !strings.Contains(log, "looking for a job panicked") || strings.Contains(log, "CANARY") {
+		t.Errorf("the log is %s", log)
+	}
+}
