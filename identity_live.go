@@ -86,7 +86,29 @@ func (b *backend) makeLive(
 	(&sessionStore{locks: b.locks, log: b.Logger}).put(ctx, storage, key, used, s)
 }
 
-// goOnWith has the session in use go on with another identity, which its refresh then uses.
+// swapUnproved stores the state that follows, and has the session in use go on, under one lock: a write of the
+// connection in between would be undone in memory.
+func (i identities) swapUnproved(ctx context.Context, name string, change renewal.Change) error {
+	unlock, err := i.locks.lock(ctx, name)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	conn, state, err := i.both(ctx, name)
+	if err != nil {
+		return err
+	}
+	next, err := i.store(ctx, name, state, change)
+	if err != nil {
+		return err
+	}
+	withIdentity(conn, next)
+	i.goOnWith(name, conn)
+	return nil
+}
+
+// goOnWith has the session in use go on with another identity, which its refresh then uses. The caller holds the name's
+// lock.
 func (b *backend) goOnWith(name string, conn *connection.Connection) {
 	key := session.Key{Name: name}
 	if status, found := b.sessions.Status(key); found && status.Remaining > 0 {

@@ -87,14 +87,9 @@ func (b *backend) writeCertificate(
 	swap := func(now identity.State) (identity.State, error) { return now.Swap(pair, b.now()) }
 	reach := identities{b, req.Storage}
 	if verify, given := req.Data[verifyCertificateField].(bool); given && !verify {
-		if _, err := reach.Update(ctx, name, swap); err != nil {
+		if err := reach.swapUnproved(ctx, name, swap); err != nil {
 			return nil, err
 		}
-		defer func() {
-			if conn, err := loadConnection(ctx, req.Storage, name); err == nil && conn != nil {
-				b.goOnWith(name, conn)
-			}
-		}()
 	} else if err := b.proveAndAdopt(ctx, reach, name, pair, swap); err != nil {
 		return nil, fmt.Errorf("%s: proving it: %w; %s", subject, err, state.Unchanged())
 	}
