@@ -46,7 +46,7 @@ what the certificate says. Deleting a connection leaves its leases, which can st
 )
 
 func (b *backend) configPaths() []*framework.Path {
-	shown := schemaOf(connection.Table().Shown())
+	shown := responseSchema(connection.Table().Shown())
 	shown["name"] = connectionNameSchema()
 	noContent := map[int][]framework.Response{http.StatusNoContent: {{Description: "Done."}}}
 	stored := map[int][]framework.Response{

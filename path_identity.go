@@ -79,7 +79,7 @@ func identityRows() []field.Row {
 }
 
 func identityResponseSchema() map[string]*framework.FieldSchema {
-	schema := schemaOf(append(identityRows(), connection.CertificateRows()...))
+	schema := responseSchema(append(identityRows(), connection.CertificateRows()...))
 	schema["name"] = connectionNameSchema()
 	schema["failures"] = &framework.FieldSchema{Type: framework.TypeInt, Description: "Renewals that failed in a row."}
 	return schema

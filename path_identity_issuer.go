@@ -93,7 +93,7 @@ func (b *backend) issuerPath() *framework.Path {
 		http.StatusNoContent: {{Description: "Stored."}},
 		http.StatusOK:        {{Description: "Stored, with warnings."}},
 	}
-	shown := schemaOf(issuerRows())
+	shown := responseSchema(issuerRows())
 	shown["name"] = connectionNameSchema()
 	return b.takes(issuerRows(), &framework.Path{
 		Pattern:         identityPrefix + framework.GenericNameRegex("name") + "/issuer",

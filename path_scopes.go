@@ -72,7 +72,7 @@ func (b *backend) scopePaths() []*framework.Path {
 }
 
 func (b *backend) scopeOperations() map[logical.Operation]framework.OperationHandler {
-	shown := schemaOf(append(scope.Table().Shown(), scope.PolicyRow()))
+	shown := responseSchema(append(scope.Table().Shown(), scope.PolicyRow()))
 	shown["name"], shown["scope"] = connectionNameSchema(), scopeNameSchema()
 	stored := map[int][]framework.Response{
 		http.StatusNoContent: {{Description: "Stored."}},

@@ -60,9 +60,7 @@ func (b *backend) sdkPaths() []*framework.Path {
 		return map[logical.Operation]framework.OperationHandler{
 			logical.ReadOperation: &framework.PathOperation{Callback: byNames(b.readSDKCredentials), Summary: summary,
 				Responses: map[int][]framework.Response{
-					http.StatusOK: {{Description: "The credentials, as a raw JSON object: Version, AccessKeyId, " +
-						"SecretAccessKey, Token, SessionToken, Expiration and, for sessions, AccountId and RoleArn.",
-						MediaType: "application/json"}},
+					http.StatusOK: {{Description: "The credentials, as a raw JSON object.", Fields: sdkSchema()}},
 				}},
 		}
 	}
@@ -84,6 +82,24 @@ func (b *backend) sdkPaths() []*framework.Path {
 			Operations:      read(scopedSDKSynopsis),
 		},
 	}
+}
+
+func sdkSchema() map[string]*framework.FieldSchema {
+	text := func(description string) *framework.FieldSchema {
+		return &framework.FieldSchema{Type: framework.TypeString, Required: true, Description: description}
+	}
+	schema := map[string]*framework.FieldSchema{
+		"Version":         {Type: framework.TypeInt, Required: true, Description: "1."},
+		"AccessKeyId":     text("Access key ID."),
+		"SecretAccessKey": text("Secret access key."),
+		"Token":           text("Session token; empty for access keys."),
+		"SessionToken":    text("The same as Token, for credential_process."),
+		"Expiration":      text("When to come back for the next ones, RFC 3339, UTC."),
+		"AccountId":       text("Account of the assumed role. Sessions only."),
+		"RoleArn":         text("ARN of the assumed role. Sessions only."),
+	}
+	schema["AccountId"].Required, schema["RoleArn"].Required = false, false
+	return schema
 }
 
 // sdkCredentials is at once what SDKs read from a container credentials endpoint (Token) and from a

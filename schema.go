@@ -1,6 +1,8 @@
 package s3conn
 
 import (
+	"strconv"
+
 	"github.com/hashicorp/vault/sdk/framework"
 
 	"github.com/s3conn/vault-plugin-s3conn/internal/field"
@@ -9,7 +11,7 @@ import (
 // takes gives a path the fields of the rows, beside those that its pattern captures. Requests to the path are decoded
 // by these rows.
 func (b *backend) takes(rows []field.Row, path *framework.Path) *framework.Path {
-	fields := schemaOf(rows)
+	fields := requestSchema(rows)
 	for name, captured := range path.Fields {
 		fields[name] = captured
 	}
@@ -18,11 +20,27 @@ func (b *backend) takes(rows []field.Row, path *framework.Path) *framework.Path 
 	return path
 }
 
-// schemaOf is the framework's form of the rows, for requests and responses.
-func schemaOf(rows []field.Row) map[string]*framework.FieldSchema {
+// requestSchema is the framework's form of the fields that a request has.
+func requestSchema(rows []field.Row) map[string]*framework.FieldSchema {
 	schema := make(map[string]*framework.FieldSchema, len(rows))
 	for i := range rows {
 		schema[rows[i].Name] = fieldSchema(&rows[i])
+	}
+	return schema
+}
+
+// responseSchema is the framework's form of the fields that a response has. Seconds come back as numbers, none has a
+// default, and one that nobody has chosen is empty.
+func responseSchema(rows []field.Row) map[string]*framework.FieldSchema {
+	schema := requestSchema(rows)
+	for _, one := range schema {
+		if len(one.AllowedValues) > 0 && one.Default == nil {
+			one.AllowedValues = append(one.AllowedValues, "")
+		}
+		one.Default, one.Required = nil, false
+		if one.Type == framework.TypeDurationSecond {
+			one.Type = framework.TypeInt64
+		}
 	}
 	return schema
 }
@@ -37,6 +55,9 @@ func fieldSchema(row *field.Row) *framework.FieldSchema {
 	}
 	if row.Textarea {
 		schema.DisplayAttrs.EditType = "textarea"
+	}
+	if seconds, ok := row.Default.(int64); ok && row.Type == field.Seconds {
+		schema.Default = strconv.FormatInt(seconds, 10) // OpenAPI has durations as texts
 	}
 	for _, one := range row.Allowed {
 		schema.AllowedValues = append(schema.AllowedValues, one)

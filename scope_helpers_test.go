@@ -7,7 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hashicorp/vault/sdk/helper/testhelpers/schema"
 	"github.com/hashicorp/vault/sdk/logical"
 
 	"github.com/s3conn/vault-plugin-s3conn/internal/budget"
@@ -114,7 +113,7 @@ func (m *mount) readAs(id, path string) (*logical.Response, error) {
 		EntityID: id}
 	resp, err := m.HandleRequest(context.Background(), req)
 	if err == nil && !resp.IsError() {
-		schema.ValidateResponse(m.t, schema.GetResponseSchema(m.t, m.Route(path), req.Operation), resp, true)
+		m.assertDeclared(path, req.Operation, resp)
 	}
 	return resp, err
 }

@@ -142,13 +142,16 @@ func (v *Vault) RegisterPlugin(name string) Plugin {
 	return plugin
 }
 
-// Mount enables the registered plugin at path.
+// Mount enables the registered plugin at path, and has its responses validated against its OpenAPI document.
 func (v *Vault) Mount(path, plugin string) {
 	v.t.Helper()
 	ctx, cancel := context.WithTimeout(v.t.Context(), readyTimeout)
 	defer cancel()
 	if err := v.Client().Sys().MountWithContext(ctx, path, &api.MountInput{Type: plugin}); err != nil {
 		v.t.Fatalf("mounting %s at %s: %v", plugin, path, err)
+	}
+	if err := v.contract.add(ctx, v, path); err != nil {
+		v.t.Fatalf("asking the mount at %s for its OpenAPI document: %v", path, err)
 	}
 }
 

@@ -39,6 +39,7 @@ type Vault struct {
 	cluster   int
 
 	raftMultiplier int
+	contract       *contract
 	ca             *authority // nil without TLS
 	proc           *process
 
@@ -89,6 +90,11 @@ func newVault(t testing.TB, opts VaultOptions, node string, ca *authority, raftM
 		t: t, opts: opts, node: node, dir: dir, pluginDir: filepath.Join(dir, "plugins"),
 		scheme: "http", port: FreePort(t), cluster: FreePort(t), ca: ca,
 		raftMultiplier: raftMultiplier,
+	}
+	if join == nil {
+		v.contract = newContract(t)
+	} else {
+		v.contract = join.contract
 	}
 	for _, sub := range []string{v.pluginDir, filepath.Join(dir, "raft")} {
 		if err := os.Mkdir(sub, 0o755); err != nil {

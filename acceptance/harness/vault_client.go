@@ -52,7 +52,7 @@ func (v *Vault) httpClient() *http.Client {
 		transport.TLSClientConfig = &tls.Config{RootCAs: v.ca.pool(), MinVersion: tls.VersionTLS12}
 	}
 	return &http.Client{
-		Transport: transport,
+		Transport: watched{transport, v.contract},
 		Timeout:   requestTimeout,
 		// api.Client follows Vault's redirects to the active node itself.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
