@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/rand"
 	"crypto/x509"
 	"fmt"
 	"os"
@@ -13,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
+	"github.com/s3conn/vault-plugin-s3conn/internal/awstest"
 	"github.com/s3conn/vault-plugin-s3conn/rolesanywhere/rolesanywheretest"
 )
 
@@ -29,9 +29,10 @@ const (
 	certificateLife = 365 * 24 * time.Hour
 )
 
-// startRolesAnywhere starts the stand-in for IAM Roles Anywhere, whose sessions s3 accepts, and writes a certificate that it
+// startRolesAnywhere starts the stand-in for IAM Roles Anywhere, whose sessions s3 and sts accept, and writes a certificate that it
 // trusts, with its key, into dir. The caller closes the server.
 func startRolesAnywhere(dir string, authority *rolesanywheretest.Authority, now func() time.Time, s3 *store,
+	sts *awstest.Server,
 ) (*rolesanywheretest.Server, error) {
 	issued, err := authority.Issue(rolesanywheretest.IssueOptions{
 		CommonName: "orders", NotAfter: now().Add(certificateLife),
@@ -50,13 +51,12 @@ func startRolesAnywhere(dir string, authority *rolesanywheretest.Authority, now 
 		TrustAnchorARNs: []string{trustAnchorARN}, ProfileARNs: []string{profileARN}, RoleARNs: []string{roleARN},
 		Now: now,
 		Vend: func(_ context.Context, request rolesanywheretest.SessionRequest) (rolesanywheretest.Credentials, error) {
-			session := rolesanywheretest.Credentials{
-				AccessKeyID:     "ASIA" + rand.Text()[:16],
-				SecretAccessKey: rand.Text() + rand.Text()[:14],
-				SessionToken:    rand.Text() + rand.Text(),
-				Expiration:      request.Expiration,
-			}
-			s3.admit(session)
+			session := newSession(request.Expiration)
+			s3.admit(session, nil)
+			sts.AddSession(awstest.Session{AccessKey: session.AccessKeyID, SecretKey: session.SecretAccessKey,
+				SessionToken: session.SessionToken, Expiration: session.Expiration,
+				ARN:            "arn:aws:sts::123456789012:assumed-role/orders/" + request.RoleSessionName,
+				SourceIdentity: request.Certificate.Subject.CommonName})
 			return session, nil
 		},
 	}), nil
@@ -65,14 +65,7 @@ func startRolesAnywhere(dir string, authority *rolesanywheretest.Authority, now 
 // listBuckets is what an app does with what it read from Vault: an S3 client of AWS's SDK with static credentials. It returns
 // the buckets' names.
 func listBuckets(ctx context.Context, endpoint string, c aws.Credentials) ([]string, error) {
-	client := s3.New(s3.Options{
-		Region:           region,
-		BaseEndpoint:     &endpoint,
-		UsePathStyle:     true,
-		RetryMaxAttempts: 1,
-		Credentials:      credentials.NewStaticCredentialsProvider(c.AccessKeyID, c.SecretAccessKey, c.SessionToken),
-	})
-	list, err := client.ListBuckets(ctx, &s3.ListBucketsInput{})
+	list, err := s3Client(endpoint, c).ListBuckets(ctx, &s3.ListBucketsInput{})
 	if err != nil {
 		return nil, fmt.Errorf("listing buckets: %w", err)
 	}
@@ -81,4 +74,14 @@ func listBuckets(ctx context.Context, endpoint string, c aws.Credentials) ([]str
 		names = append(names, aws.ToString(bucket.Name))
 	}
 	return names, nil
+}
+
+func s3Client(endpoint string, c aws.Credentials) *s3.Client {
+	return s3.New(s3.Options{
+		Region:           region,
+		BaseEndpoint:     &endpoint,
+		UsePathStyle:     true,
+		RetryMaxAttempts: 1,
+		Credentials:      credentials.NewStaticCredentialsProvider(c.AccessKeyID, c.SecretAccessKey, c.SessionToken),
+	})
 }

@@ -17,6 +17,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/s3conn/vault-plugin-s3conn/internal/awstest"
 	"github.com/s3conn/vault-plugin-s3conn/rolesanywhere/rolesanywheretest"
 )
 
@@ -51,6 +52,7 @@ type demo struct {
 	vault         *vault
 	s3            *store
 	rolesAnywhere *rolesanywheretest.Server
+	sts           *awstest.Server
 	authority     *rolesanywheretest.Authority
 	now           func() time.Time
 	accessKey     string // long-lived, of the access_key connection
@@ -103,7 +105,7 @@ func (d *demo) start(ctx context.Context, s settings) error {
 	if dir, err = filepath.EvalSymlinks(dir); err != nil {
 		return fmt.Errorf("resolving the temporary directory: %w", err)
 	}
-	d.out.printf("Building the plugin, starting Vault (%s), an S3 and a stand-in for IAM Roles Anywhere ...", bin)
+	d.out.printf("Building the plugin, starting Vault (%s), an S3 and stand-ins for IAM Roles Anywhere and STS ...", bin)
 	plugins := filepath.Join(dir, "plugins")
 	if err := buildPlugin(ctx, filepath.Join(plugins, pluginName)); err != nil {
 		return err
@@ -115,7 +117,8 @@ func (d *demo) start(ctx context.Context, s settings) error {
 	if d.authority, err = rolesanywheretest.NewAuthority(rolesanywheretest.AuthorityOptions{Now: s.now}); err != nil {
 		return fmt.Errorf("making the demo's CA: %w", err)
 	}
-	if d.rolesAnywhere, err = startRolesAnywhere(dir, d.authority, s.now, d.s3); err != nil {
+	d.sts = startSTS(s.now, d.s3)
+	if d.rolesAnywhere, err = startRolesAnywhere(dir, d.authority, s.now, d.s3, d.sts); err != nil {
 		return err
 	}
 	d.vault, err = startVault(ctx, bin, dir, plugins)
@@ -126,6 +129,9 @@ func (d *demo) close() {
 	d.vault.stop()
 	if d.rolesAnywhere != nil {
 		d.rolesAnywhere.Close()
+	}
+	if d.sts != nil {
+		d.sts.Close()
 	}
 	if d.s3 != nil {
 		d.s3.close()
@@ -145,6 +151,7 @@ func (d *demo) stay(ctx context.Context) error {
 	d.out.printf("vault list -detailed s3conn/config")
 	d.out.printf("vault read s3conn/creds/orders")
 	d.out.printf("vault write s3conn/config/orders duration=15m")
+	d.out.printf("vault write s3conn/scopes/orders/reports access=read")
 	d.out.printf("vault path-help s3conn/config/orders")
 	d.out.printf("\nThe S3's endpoint is %s (path style, region %s), the certificate and key are in %s.", d.s3.url, region, d.vault.dir)
 	d.out.printf("Ctrl-C ends it and removes everything.")

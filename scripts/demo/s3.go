@@ -14,11 +14,12 @@ import (
 	"github.com/rclone/gofakes3"
 	"github.com/rclone/gofakes3/s3mem"
 
+	"github.com/s3conn/vault-plugin-s3conn/internal/scope/iamtest"
 	"github.com/s3conn/vault-plugin-s3conn/rolesanywhere/rolesanywheretest"
 )
 
-// store is an S3 in memory. It verifies signatures and, as AWS does, the session token and its expiry. All its methods are
-// safe for concurrent use.
+// store is an S3 in memory. It verifies signatures and, as AWS does, the session token, its expiry and the session policy.
+// All its methods are safe for concurrent use.
 type store struct {
 	url    string // its endpoint, path style
 	server *http.Server
@@ -26,10 +27,16 @@ type store struct {
 	now    func() time.Time
 
 	mu       sync.Mutex
-	sessions map[string]rolesanywheretest.Credentials // by access key ID
+	sessions map[string]admitted // by access key ID
 }
 
-// startStore serves buckets, each with one object, on a loopback port. accessKey and secretKey are a user's long-lived
+// admitted is a session that the store accepts.
+type admitted struct {
+	rolesanywheretest.Credentials
+	policy *iamtest.Policy // nil: it may do everything
+}
+
+// startStore serves buckets, each with two objects, on a loopback port. accessKey and secretKey are a user's long-lived
 // access key. The caller closes the store.
 func startStore(ctx context.Context, now func() time.Time, accessKey, secretKey string, buckets ...string) (*store, error) {
 	backend := s3mem.New()
@@ -37,10 +44,11 @@ func startStore(ctx context.Context, now func() time.Time, accessKey, secretKey 
 		if err := backend.CreateBucket(ctx, bucket); err != nil {
 			return nil, fmt.Errorf("creating bucket %s: %w", bucket, err)
 		}
-		text := "one object of " + bucket
-		_, err := backend.PutObject(ctx, bucket, "readme.txt", map[string]string{}, strings.NewReader(text), int64(len(text)))
-		if err != nil {
-			return nil, fmt.Errorf("putting an object into %s: %w", bucket, err)
+		for key, text := range map[string]string{outsideKey: "one object of " + bucket, insideKey: "a report of " + bucket} {
+			_, err := backend.PutObject(ctx, bucket, key, map[string]string{}, strings.NewReader(text), int64(len(text)))
+			if err != nil {
+				return nil, fmt.Errorf("putting an object into %s: %w", bucket, err)
+			}
 		}
 	}
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -52,7 +60,7 @@ func startStore(ctx context.Context, now func() time.Time, accessKey, secretKey 
 		// Without any key this S3 would let everybody in.
 		s3:       gofakes3.New(backend, gofakes3.WithV4Auth(map[string]string{accessKey: secretKey})),
 		now:      now,
-		sessions: map[string]rolesanywheretest.Credentials{},
+		sessions: map[string]admitted{},
 	}
 	s.server = &http.Server{Handler: s.requireToken(s.s3.Server()), ReadHeaderTimeout: 10 * time.Second}
 	go s.server.Serve(listener) // it ends with close
@@ -61,15 +69,15 @@ func startStore(ctx context.Context, now func() time.Time, accessKey, secretKey 
 
 func (s *store) close() { s.server.Close() }
 
-// admit makes a session's credentials ones that the store accepts until they expire.
-func (s *store) admit(c rolesanywheretest.Credentials) {
+// admit makes a session's credentials ones that the store accepts until they expire, for what policy allows.
+func (s *store) admit(c rolesanywheretest.Credentials, policy *iamtest.Policy) {
 	s.mu.Lock()
-	s.sessions[c.AccessKeyID] = c
+	s.sessions[c.AccessKeyID] = admitted{c, policy}
 	s.mu.Unlock()
 	s.s3.AddAuthKeys(map[string]string{c.AccessKeyID: c.SecretAccessKey})
 }
 
-// requireToken refuses what gofakes3 would let in: it knows key pairs, and neither session tokens nor expiry. That the token
+// requireToken refuses what gofakes3 would let in: it knows key pairs, and neither session tokens nor expiry nor policies. That the token
 // is signed is checked there, as for every x-amz- header.
 func (s *store) requireToken(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -82,6 +90,8 @@ func (s *store) requireToken(next http.Handler) http.Handler {
 			refuse(w, http.StatusForbidden, "InvalidTokenId", "The security token included in the request is invalid")
 		case temporary && !s.now().Before(session.Expiration):
 			refuse(w, http.StatusBadRequest, "ExpiredToken", "The provided token has expired.")
+		case !allowed(session.policy, r):
+			refuse(w, http.StatusForbidden, "AccessDenied", "Access Denied")
 		default:
 			next.ServeHTTP(w, r)
 		}

@@ -38,7 +38,7 @@ func newTestStore(t *testing.T, ahead time.Duration) (*store, aws.Credentials) {
 	s.admit(rolesanywheretest.Credentials{
 		AccessKeyID: session.AccessKeyID, SecretAccessKey: session.SecretAccessKey, SessionToken: session.SessionToken,
 		Expiration: begin.Add(sessionLife),
-	})
+	}, nil)
 	return s, session
 }
 

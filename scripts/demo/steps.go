@@ -39,6 +39,11 @@ func (d *demo) steps() []step {
 		{"reading credentials for SDKs", "The same session for unmodified AWS SDKs, in the form that they read.",
 			d.readForSDKs},
 		{"using AWS CLI", "AWS CLI asks Vault by itself: two environment variables, no files.", d.useCLI},
+		{"writing a scope", "A scope narrows what an app gets, here to one prefix of one bucket.", d.writeScope},
+		{"testing a scope", "Is it really narrower? What lies outside has to be refused.", d.testScope},
+		{"using a scope's credentials", "An app with the scope's credentials. The demo's S3 knows no policies: an " +
+			"evaluator of IAM policies stands in front of it.", d.useScope},
+		{"presigning a URL", "Or no credentials at all: a URL for one object, for a while.", d.presignURL},
 		{"writing a connection without a key", "A connection whose key is made in Vault, and never leaves it.",
 			d.writeWithoutKey},
 		{"requesting a certificate", "Only a certificate signing request comes out, and a CA signs it.",
@@ -109,7 +114,7 @@ func (d *demo) writeRolesAnywhere(ctx context.Context) error {
 		"session_name=orders",
 		"profile_arn="+profileARN, "role_arn="+roleARN, "trust_anchor_arn="+trustAnchorARN,
 		"certificate=@"+certificateFile, "private_key=@"+privateKeyFile, "rolesanywhere_endpoint="+d.rolesAnywhere.URL,
-		"s3_endpoint="+d.s3.url, "s3_path_style=true")
+		"sts_endpoint="+d.sts.URL, "s3_endpoint="+d.s3.url, "s3_path_style=true")
 	return err
 }
 
