@@ -56,11 +56,17 @@ func TestCosts_HostileWritesStayBounded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	common := map[string]any{"auth_type": "roles_anywhere", "profile_arn": profileARN, "role_arn": roleARN,
+		"trust_anchor_arn": trustAnchorARN, "session_name": "x", "private_key_passphrase": "guess"}
 	fields := func(name string, value any) map[string]any {
-		all := map[string]any{"auth_type": "roles_anywhere", "profile_arn": profileARN, "role_arn": roleARN,
-			"trust_anchor_arn": trustAnchorARN, "session_name": "x", "private_key_passphrase": "guess",
-			"certificate": string(issued.CertificatePEM), "private_key": string(issued.PrivateKeyPEM)}
+		all := maps.Clone(common)
+		all["certificate"], all["private_key"] = string(issued.CertificatePEM), string(issued.PrivateKeyPEM)
 		all[name] = value
+		return all
+	}
+	file := func(iterations int) map[string]any {
+		all := maps.Clone(common)
+		all["pkcs12"] = pkcs12File(t, iterations)
 		return all
 	}
 	unknown := map[string]any{"access_key": "AKIA", "secret_key": "x"}
@@ -77,6 +83,8 @@ func TestCosts_HostileWritesStayBounded(t *testing.T) {
 		{"config/x2", fields("private_key", scryptKey(t, 2*mostScryptN)), refused},
 		{"config/x3", fields("private_key", pbkdf2Key(t, mostIterations)), costly},
 		{"config/x4", fields("private_key", pbkdf2Key(t, mostIterations+1)), refused},
+		{"config/p1", file(mostIterations), costly},
+		{"config/p2", file(mostIterations + 1), refused},
 		{"config/x5", fields("private_key", forgedRSAKey(t)), refused},
 		{"config/x6", fields("certificate", many), refused},
 		{"config/x7", fields("ca_cert", many), allowed},

@@ -8,6 +8,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/asn1"
+	"encoding/base64"
 	"encoding/pem"
 	"fmt"
 	"math/big"
@@ -74,6 +75,36 @@ func pbkdf2Key(t *testing.T, iterations int) string {
 	t.Helper()
 	sha512 := pkix.AlgorithmIdentifier{Algorithm: asn1.ObjectIdentifier{1, 2, 840, 113549, 2, 11}}
 	return costlyKey(t, algorithm(t, pbkdf2Parameters{[]byte("saltsalt"), iterations, sha512}, 1, 2, 840, 113549, 1, 5, 12))
+}
+
+// pkcs12File has a MAC that only its derivation shows to be wrong. The structures are of RFC 7292, section 4.
+func pkcs12File(t *testing.T, iterations int) string {
+	t.Helper()
+	type content struct {
+		Type  asn1.ObjectIdentifier
+		Value asn1.RawValue
+	}
+	inside := func(value any) asn1.RawValue { // [0] EXPLICIT
+		return asn1.RawValue{Class: asn1.ClassContextSpecific, IsCompound: true, Bytes: mustDER(t, value)}
+	}
+	data := asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 7, 1}
+	keyBag := content{asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 12, 10, 1, 1}, inside([]int{0})}
+	safe := mustDER(t, []content{{data, inside(mustDER(t, []content{keyBag}))}})
+	type digest struct {
+		Algorithm pkix.AlgorithmIdentifier
+		Digest    []byte
+	}
+	type mac struct {
+		Mac        digest
+		Salt       []byte
+		Iterations int
+	}
+	sha256 := pkix.AlgorithmIdentifier{Algorithm: asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 2, 1}}
+	return base64.StdEncoding.EncodeToString(mustDER(t, struct {
+		Version int
+		Safe    content
+		Mac     mac
+	}{3, content{data, inside(safe)}, mac{digest{sha256, make([]byte, 32)}, []byte("saltsalt"), iterations}}))
 }
 
 // forgedRSAKey has numbers that fit together, so that only comparing them shows that they are no key. It is as long as
