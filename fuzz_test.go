@@ -79,7 +79,8 @@ func FuzzConfigWrite(f *testing.F) {
 
 // shownSecret returns where a secret field's planted text is repeated. In other fields the text is no secret.
 func shownSecret(resp *logical.Response, log *lockedBuffer, fields map[string]any) string {
-	for _, name := range []string{"secret_key", "private_key", "private_key_passphrase", "pkcs12", "proxy_url"} {
+	for _, name := range []string{"secret_key", "private_key", "private_key_passphrase", "pkcs12", "proxy_url",
+		"token", "username", "password"} {
 		value, err := json.Marshal(fields[name])
 		if err != nil || !bytes.Contains(value, []byte(planted)) {
 			continue
