@@ -43,7 +43,7 @@ func TestFaults_ClusterMatrix(t *testing.T) {
 	)
 	t.Logf("%d sessions for %d connections so far", s.front.Sessions(), loadedConnections)
 	if n := s.front.Sessions(); n != loadedConnections {
-		t.Errorf("%d sessions were bought over the step-downs, want the %d of the start: sessions are lost", n, loadedConnections)
+		t.Errorf("%d sessions were obtained over the step-downs, want the %d of the start: sessions are lost", n, loadedConnections)
 	}
 	// The readers of a killed node have nobody to ask: only those of the nodes left are counted.
 	s.load.stop()
@@ -55,7 +55,7 @@ func TestFaults_ClusterMatrix(t *testing.T) {
 	t.Log(strings.Join(rows, "\n"))
 	s.load.stop()
 	if n := s.front.Sessions(); n != loadedConnections {
-		t.Errorf("%d sessions were bought over all faults, want the %d of the start: sessions are lost", n, loadedConnections)
+		t.Errorf("%d sessions were obtained over all faults, want the %d of the start: sessions are lost", n, loadedConnections)
 	}
 	s.vault = cluster.Nodes[leader]
 	s.assertNothingLeft()

@@ -106,7 +106,7 @@ func TestFaults_ProcessMatrix(t *testing.T) {
 	}
 	t.Log(strings.Join(rows, "\n"))
 	if n := s.front.Sessions(); n != loadedConnections {
-		t.Errorf("%d sessions were bought over all faults, want the %d of the start: sessions are lost", n, loadedConnections)
+		t.Errorf("%d sessions were obtained over all faults, want the %d of the start: sessions are lost", n, loadedConnections)
 	}
 	s.load.stop()
 	s.assertNothingLeft()

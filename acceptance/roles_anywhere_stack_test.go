@@ -20,7 +20,7 @@ const (
 	shortestSTS = 15 * time.Minute // of MinIO's AssumeRole
 )
 
-// aws is IAM Roles Anywhere, as the stand-in plays it: it verifies every request and sells MinIO's own STS credentials, so
+// aws is IAM Roles Anywhere, as the stand-in plays it: it verifies every request and returns MinIO's own STS credentials, so
 // that MinIO is the judge of what Vault hands out.
 type awsAccount struct {
 	*rolesanywheretest.Server

@@ -141,7 +141,7 @@ func (k *soak) churner(stop <-chan struct{}, name string, turn int) {
 	}
 }
 
-// passing writes a connection that was never there, has it buy a session and deletes it for good: nothing may stay.
+// passing writes a connection that was never there, has it obtain a session and deletes it for good: nothing may stay.
 func (k *soak) passing(name string) {
 	k.change("write", name, func(ctx context.Context) error { return k.rewrite(ctx, name) })
 	k.change("first read", name, func(ctx context.Context) error {

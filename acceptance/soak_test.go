@@ -56,7 +56,7 @@ func TestSoak_StaysFlatAndFailsNoRead(t *testing.T) {
 
 	k.ledger.report(t)
 	t.Logf("\n%s\n%s\n%s", readingHead, first.row("first"), last.row("last"))
-	t.Logf("sessions bought: %d and %d at the service that fails; outages: %d", k.aws.Sessions(), k.faulted.Sessions(), k.faults)
+	t.Logf("sessions obtained: %d, and %d at the service that fails; outages: %d", k.aws.Sessions(), k.faulted.Sessions(), k.faults)
 	k.checkStorage(first)
 	k.checkStorage(last)
 	checkFlat(t, first, last)

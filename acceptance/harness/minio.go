@@ -23,7 +23,7 @@ const MinIORegion = "us-east-1"
 // MinIORole is a role ARN for AssumeRole: MinIO takes any of at least 20 characters and looks no further.
 const MinIORole = "arn:aws:iam::123456789012:role/acceptance"
 
-// minSession is the shortest session that MinIO's STS sells.
+// minSession is the shortest session that MinIO's STS issues.
 const minSession = 15 * time.Minute
 
 // MinIO is a real S3-compatible server with the AssumeRole of a real STS.
@@ -127,7 +127,7 @@ func (m *MinIO) Client(creds aws.Credentials) *s3.Client {
 	})
 }
 
-// AssumeRole buys temporary credentials from MinIO's STS. MinIO accepts 15 minutes to 7 days and at most narrows the root
+// AssumeRole obtains temporary credentials from MinIO's STS. MinIO accepts 15 minutes to 7 days and at most narrows the root
 // keys' rights by policy, an IAM policy document in JSON; empty means all of them.
 // https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html
 func (m *MinIO) AssumeRole(ctx context.Context, duration time.Duration, policy string) (aws.Credentials, error) {

@@ -156,7 +156,7 @@ func (v *Vault) config(join *Vault) map[string]any {
 		config["storage"] = map[string]any{"raft": raft}
 	}
 	if v.opts.OpenBao {
-		// OpenBao enables audit devices by configuration alone, unless it is told otherwise.
+		// OpenBao enables audit devices by configuration alone, unless its configuration allows the API too.
 		config["unsafe_allow_api_audit_creation"] = true
 		delete(config, "disable_mlock")
 	}
