@@ -9,6 +9,7 @@ import (
 const (
 	maxXMLToken = 64 << 10 // bytes of one tag, text or comment; STS allows no field as long
 	maxXMLDepth = 16       // AWS's responses have at most 8
+	maxXMLName  = 128      // bytes of an element's name; AWS's are shorter
 )
 
 var (
@@ -57,6 +58,8 @@ func (w *xmlWalk) take(token xml.Token) (done bool, err error) {
 	case xml.StartElement:
 		path := t.Name.Local
 		switch {
+		case len(path) > maxXMLName: // each element below it would copy it
+			return false, errXMLSize
 		case len(w.open) == 0:
 			w.root = path
 		case len(w.open) == maxXMLDepth:
