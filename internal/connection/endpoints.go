@@ -24,8 +24,8 @@ func checkNetwork(problems *problem.List, c *Connection) {
 	checkEndpoint(problems, "rolesanywhere_endpoint", c.RolesAnywhereEndpoint, network.PlainHTTP{})
 	checkEndpoint(problems, "sts_endpoint", c.STSEndpoint, network.PlainHTTP{Allowed: c.S3AllowHTTP,
 		Hint: ", or s3_allow_http=true inside a private network"})
-	checkEndpoint(problems, "iam_endpoint", c.IAMEndpoint, network.PlainHTTP{Allowed: c.S3AllowHTTP,
-		Hint: ", or s3_allow_http=true inside a private network"})
+	// IAM's response to CreateAccessKey holds a secret key, which does not end by itself.
+	checkEndpoint(problems, "iam_endpoint", c.IAMEndpoint, network.PlainHTTP{})
 	if c.CACert != "" && !problems.Has("ca_cert") {
 		certificates, err := network.ParseCertificates(c.CACert)
 		if err != nil {

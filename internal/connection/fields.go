@@ -255,7 +255,7 @@ func networkRows() []field.Field[Connection] {
 			Row: field.Row{Name: "iam_endpoint", Group: "Network", BelongsTo: AuthAccessKey, Limit: limitText,
 				Description: "Address of the IAM that rotates the access key; the default is AWS's IAM of the " +
 					"region's partition. Required for rotation where s3_endpoint is not AWS's own. https, unless the " +
-					"host is loopback or s3_allow_http is set."},
+					"host is loopback, because new secret keys come from there."},
 			Place: func(c *Connection) any { return &c.IAMEndpoint },
 		},
 		{

@@ -50,6 +50,9 @@ func TestValidate_RotationHasLimitsAndNeedsAnIAM(t *testing.T) {
 		{"an address that is none", func(c *Connection) { c.IAMEndpoint = "iam.amazonaws.com" },
 			"iam_endpoint: is not an http(s) address"},
 		{"plain http", func(c *Connection) { c.IAMEndpoint = "http://iam.example" }, "iam_endpoint: "},
+		{"plain http, which is for stores", func(c *Connection) {
+			c.IAMEndpoint, c.S3AllowHTTP = "http://iam.example", true
+		}, "iam_endpoint: "},
 	} {
 		c := New()
 		c.AccessKey, c.SecretKey = "AKIA", fullConnection().SecretKey
