@@ -48,7 +48,8 @@ what the certificate says. Deleting a connection leaves its leases, which can st
 func (b *backend) configPaths() []*framework.Path {
 	shown := responseSchema(connection.Table().Shown())
 	shown["name"] = connectionNameSchema()
-	noContent := map[int][]framework.Response{http.StatusNoContent: {{Description: "Done."}}}
+	deleted := map[int][]framework.Response{http.StatusNoContent: {{Description: "Done."}},
+		http.StatusOK: {{Description: "Done, with warnings about access keys that stay in IAM."}}}
 	stored := map[int][]framework.Response{
 		http.StatusNoContent: {{Description: "Stored."}},
 		http.StatusOK:        {{Description: "Stored, with warnings."}},
@@ -90,7 +91,7 @@ func (b *backend) configPaths() []*framework.Path {
 					Summary: "Change the given fields of an existing connection.", Responses: stored,
 					ForwardPerformanceStandby: true, ForwardPerformanceSecondary: true},
 				logical.DeleteOperation: &framework.PathOperation{Callback: b.answer(b.deleteConnection),
-					Summary: "Delete a connection and its session.", Responses: noContent,
+					Summary: "Delete a connection and its session.", Responses: deleted,
 					ForwardPerformanceStandby: true, ForwardPerformanceSecondary: true},
 			},
 		}),
