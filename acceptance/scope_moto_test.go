@@ -2,6 +2,7 @@ package acceptance
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"net/http"
 	"os"
@@ -19,9 +20,24 @@ import (
 // moto is an STS, IAM and S3 of others' making. It checks signatures and the permissions of users and roles, and ignores
 // session policies.
 type moto struct {
-	Endpoint  string `json:"endpoint"`
+	Endpoint string             `json:"endpoint"`
+	Users    map[string]motoKey `json:"users"` // serve.py says what each may do
+}
+
+type motoKey struct {
 	AccessKey string `json:"access_key"`
 	SecretKey string `json:"secret_key"`
+}
+
+// caller asks moto's STS who signs with the credentials.
+func (m *moto) caller(ctx context.Context, creds aws.Credentials) (arn string, err error) {
+	client := sts.New(sts.Options{Region: "us-east-1", BaseEndpoint: &m.Endpoint,
+		Credentials: credentials.StaticCredentialsProvider{Value: creds}, Retryer: aws.NopRetryer{}})
+	who, err := client.GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
+	if err != nil {
+		return "", err
+	}
+	return aws.ToString(who.Arn), nil
 }
 
 func startMoto(t *testing.T) *moto {
@@ -31,9 +47,10 @@ func startMoto(t *testing.T) *moto {
 		err = exec.Command(python, "-c", "import boto3, moto.server").Run()
 	}
 	if err != nil {
-		t.Skipf("!!! scopes are NOT JUDGED BY MOTO: this machine has no python3 that imports boto3 and moto.server (%v) !!!", err)
+		t.Skipf("!!! this is NOT JUDGED BY MOTO: this machine has no python3 that imports boto3 and moto.server (%v) !!!", err)
 	}
-	command := exec.CommandContext(t.Context(), python, absolute(t, "clients/moto/serve.py"))
+	command := exec.CommandContext(t.Context(), python, absolute(t, "clients/moto/serve.py"),
+		absolute(t, "../examples/policies/rotating-user.json"))
 	command.Env = []string{"HOME=" + t.TempDir(), "PATH=" + os.Getenv("PATH")}
 	input, err := command.StdinPipe()
 	if err != nil {
@@ -63,14 +80,20 @@ func startMoto(t *testing.T) *moto {
 	return served
 }
 
+// newMotoStack is a Vault with the plugin and nothing else.
+func newMotoStack(t *testing.T) *stack {
+	t.Helper()
+	vault := harness.StartVault(t, harness.VaultOptions{PluginRace: true, InMemory: true})
+	vault.RegisterPlugin(pluginName)
+	vault.Mount("s3conn", pluginName)
+	return &stack{t: t, vault: vault, api: vault.Client()}
+}
+
 func TestScope_MotoJudgesAssumeRole(t *testing.T) {
 	t.Parallel()
 	served := startMoto(t)
-	vault := harness.StartVault(t, harness.VaultOptions{PluginRace: true, InMemory: true})
-	s := &stack{t: t, vault: vault, api: vault.Client()}
-	vault.RegisterPlugin(pluginName)
-	vault.Mount("s3conn", pluginName)
-	connection := map[string]any{"access_key": served.AccessKey, "secret_key": served.SecretKey,
+	s := newMotoStack(t)
+	connection := map[string]any{"access_key": served.Users["store"].AccessKey, "secret_key": served.Users["store"].SecretKey,
 		"s3_endpoint": served.Endpoint, "s3_path_style": true, "sts_endpoint": served.Endpoint, "region": "us-east-1"}
 	s.write("config/store", connection)
 	role := "arn:aws:iam::" + account + ":role/scoped"
@@ -85,12 +108,10 @@ func TestScope_MotoJudgesAssumeRole(t *testing.T) {
 	}
 	assertWithin(t, "the session's life", time.Until(expiration), 12*time.Hour, time.Minute)
 	creds := credentialsOf(read)
-	client := sts.New(sts.Options{Region: "us-east-1", BaseEndpoint: &served.Endpoint,
-		Credentials: credentials.StaticCredentialsProvider{Value: creds}, Retryer: aws.NopRetryer{}})
-	who, err := client.GetCallerIdentity(t.Context(), &sts.GetCallerIdentityInput{})
-	if want := "arn:aws:sts::" + account + ":assumed-role/scoped/ann-reports"; err != nil ||
-		aws.ToString(who.Arn) != want || read.Data["arn"] != want {
-		t.Errorf("moto takes the credentials for %+v, %v; the plugin says %v; want %s", who, err, read.Data["arn"], want)
+	who, err := served.caller(t.Context(), creds)
+	if want := "arn:aws:sts::" + account + ":assumed-role/scoped/ann-reports"; err != nil || who != want ||
+		read.Data["arn"] != want {
+		t.Errorf("moto takes the credentials for %s, %v; the plugin says %v; want %s", who, err, read.Data["arn"], want)
 	}
 	// What the test of a scope is for: a store that obeys no session policy is named.
 	assertSays(t, s.refused("test/store/reports", map[string]any{}), "was not refused",

@@ -1,6 +1,7 @@
-"""Serves moto, an AWS of others' making, on a free port until its input ends. It prints one line of JSON: the address
-and the access key of a user who may assume the role "scoped", which may do everything in S3. From then on moto checks
-every signature and every permission."""
+"""Serves moto, an AWS of others' making, on a free port until its input ends. It prints one line of JSON: the address,
+and the access keys of three users: "store" may assume the role "scoped", which may do everything in S3; "rotating" may
+do so too, and what the policy allows that is the argument; "fixed" may do nothing. From then on moto checks every
+signature and every permission."""
 
 import json
 import sys
@@ -24,16 +25,25 @@ def policy(**statement):
     return json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", **statement}]})
 
 
+def user(name, *actions):
+    iam.create_user(UserName=name)
+    if actions:
+        iam.put_user_policy(UserName=name, PolicyName="p", PolicyDocument=policy(Action=actions, Resource="*"))
+    key = iam.create_access_key(UserName=name)["AccessKey"]
+    return {"access_key": key["AccessKeyId"], "secret_key": key["SecretAccessKey"]}
+
+
 iam, s3 = client("iam"), client("s3")
-iam.create_user(UserName="store")
-iam.put_user_policy(UserName="store", PolicyName="p", PolicyDocument=policy(Action=["sts:*", "s3:*"], Resource="*"))
-key = iam.create_access_key(UserName="store")["AccessKey"]
+with open(sys.argv[1]) as file:
+    # Its actions alone: moto knows neither the variables of policies nor the resources of calls to IAM.
+    own_keys = json.load(file)["Statement"][0]["Action"]
+users = {"store": user("store", "sts:*", "s3:*"), "rotating": user("rotating", "sts:AssumeRole", *own_keys),
+         "fixed": user("fixed")}
 iam.create_role(RoleName="scoped", AssumeRolePolicyDocument=policy(Action="sts:AssumeRole", Principal={"AWS": "*"}))
 iam.put_role_policy(RoleName="scoped", PolicyName="p", PolicyDocument=policy(Action="s3:*", Resource="*"))
 s3.create_bucket(Bucket="ledger")
 urllib.request.urlopen(urllib.request.Request(endpoint + "/moto-api/reset-auth", data=b"0",
                                               headers={"Content-Type": "text/plain"}))
-print(json.dumps({"endpoint": endpoint, "access_key": key["AccessKeyId"], "secret_key": key["SecretAccessKey"]}),
-      flush=True)
+print(json.dumps({"endpoint": endpoint, "users": users}), flush=True)
 sys.stdin.read()
 server.stop()
