@@ -142,14 +142,16 @@ func TestObtain_RetryWithoutATurnEndsWithTheServicesWords(t *testing.T) {
 	l := newLab(t, rolesanywheretest.Options{})
 	l.Turns = turnsAt(t, 0.01)
 	l.aws.Inject(rolesanywheretest.Fault{Status: 429, Code: "ThrottlingException", Message: "Rate exceeded"})
+	observed := 0
+	l.Observe = func(Call) { observed++ }
 	_, err := l.obtain()
 	var failed *upstream.Error
 	if !errors.As(err, &failed) || failed.Kind != upstream.Throttled || failed.Code != "ThrottlingException" ||
 		!strings.HasPrefix(failed.Error(), "CreateSession: ThrottlingException: Rate exceeded (HTTP 429, request id ") {
 		t.Errorf("throttled with an empty budget: %v", err)
 	}
-	if n := l.aws.Calls(); n != 1 {
-		t.Errorf("%d calls with one turn: retries are outside the budget", n)
+	if n := l.aws.Calls(); n != 1 || observed != 1 {
+		t.Errorf("%d calls with one turn, of which %d were counted: retries are outside the budget", n, observed)
 	}
 }
 

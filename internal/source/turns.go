@@ -24,7 +24,7 @@ type turns struct {
 	observe Observer
 
 	mu    sync.Mutex
-	turn  *budget.Turn // of the try that is under way
+	turn  *budget.Turn // of the try that is under way; nil: none is
 	began time.Time    // when that was given
 }
 
@@ -51,10 +51,14 @@ func (t *turns) wait(ctx context.Context, lane budget.Lane) error {
 	return nil
 }
 
-// done reports how the try that is under way ended; nil is success.
+// done reports how the try that is under way ended; nil is success. A try is reported once, also where no other came.
 func (t *turns) done(err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if t.turn == nil {
+		return
+	}
+	defer func() { t.turn = nil }()
 	ended := outcome(err)
 	t.turn.Done(ended)
 	if ended != budget.NotCalled {
