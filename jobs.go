@@ -112,7 +112,8 @@ func (b *backend) findJobs() (err error) {
 			b.Logger().Error("looking for jobs panicked", "stack", string(debug.Stack()))
 		}
 		if err != nil {
-			b.Logger().Warn("looking for certificates to renew and keys to rotate; the next try is in a minute", "error", err)
+			b.Logger().Warn("looking for certificates to renew and keys to rotate; the next try is in a minute",
+				"error", err)
 		}
 	}()
 	loads := errgroup.Group{}
