@@ -28,7 +28,7 @@ import (
 )
 
 // Version is what the plugin reports to Vault. A version given to "vault plugin register" has to equal it.
-const Version = "v0.1.0"
+const Version = "v0.2.0"
 
 const backendHelp = `
 The s3conn secrets engine keeps S3 connections and hands out credentials for them.

@@ -7,8 +7,9 @@ import (
 	"github.com/s3conn/vault-plugin-s3conn/internal/secret"
 )
 
-// The forms of a stored connection. 1 is the first. 2 leaves the certificate and private key to the identity that it
-// names, without which version 0.1.0 of the plugin could not use the connection: it refuses the form instead.
+// The forms of a stored connection. 1 is the first. 2 is of connections that version 0.1.0 of the plugin must not use and
+// so refuses: those whose certificate and private key are in the identity that they name, and those whose own credentials
+// are not handed out, which it would do.
 const (
 	inlineVersion = 1
 	entryVersion  = 2
@@ -41,6 +42,9 @@ func (c *Connection) Encode() ([]byte, error) {
 		SecretKey:  c.SecretKey.Reveal(),
 		PrivateKey: c.PrivateKey.Reveal(),
 		ProxyURL:   c.ProxyURL.Reveal(),
+	}
+	if !c.AllowUnscoped {
+		e.Version = entryVersion
 	}
 	if c.IdentityID != "" {
 		e.Version, e.Identity, e.Certificate, e.PrivateKey = entryVersion, c.IdentityID, "", ""

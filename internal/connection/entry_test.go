@@ -131,3 +131,19 @@ func TestEncode_LeavesTheIdentityToTheEntryThatItNames(t *testing.T) {
 		t.Errorf("decoded %+v, %v", back, err)
 	}
 }
+
+// Version 0.1.0 of the plugin refuses version 2, and would hand out such a connection's own credentials.
+func TestEncode_AConnectionForScopesAloneIsNotForVersion0_1_0(t *testing.T) {
+	t.Parallel()
+	conn := fullConnection()
+	conn.AllowUnscoped = false
+	stored, err := conn.Encode()
+	if err != nil || !strings.Contains(string(stored), `"version":2`) {
+		t.Errorf("encoded as %s, %v", stored, err)
+	}
+	back, err := Decode(stored)
+	if err != nil || back.AllowUnscoped || back.Certificate != conn.Certificate ||
+		back.PrivateKey.Reveal() != conn.PrivateKey.Reveal() {
+		t.Errorf("decoded %+v, %v", back, err)
+	}
+}
