@@ -77,8 +77,8 @@ type backend struct {
 }
 
 // NewFactory returns what Vault calls for every mount, and at registration with an empty configuration: it does no
-// I/O and starts nothing. The mounts of one factory share the budget of calls to AWS, as they share the account, and the bounds on
-// what costs much.
+// I/O and starts nothing. The mounts of one factory share the budget of calls to AWS, as they share the account, and
+// the bounds on what costs much.
 func NewFactory() logical.Factory {
 	turns, err := budget.NewGroup(time.Now, budget.DefaultRates())
 	if err != nil {
@@ -179,8 +179,9 @@ func (b *backend) drop(name string) {
 	b.vitals.drop(name)
 }
 
-// HandleRequest decodes the request's fields with errors that quote no secret before the framework sees them, and turns a panic
-// into an error: Vault replays a request that killed the plugin, which would kill it again, with all its mounts.
+// HandleRequest decodes the request's fields with errors that quote no secret before the framework sees them, and
+// turns a panic into an error: Vault replays a request that killed the plugin, which would kill it again, with all
+// its mounts.
 func (b *backend) HandleRequest(ctx context.Context, req *logical.Request) (resp *logical.Response, err error) {
 	defer func() {
 		if recovered := recover(); recovered != nil {
@@ -193,11 +194,12 @@ func (b *backend) HandleRequest(ctx context.Context, req *logical.Request) (resp
 	return b.Backend.HandleRequest(b.decodeRequest(ctx, req), req)
 }
 
-// serveInUse answers reads of connections that are in use; served is false for every other request. The framework asks Vault
-// for its replication state at every request, to decide whether to forward it. That round trip takes as long as the read
-// itself, and these reads are never forwarded. Only names that came through the framework's routing are in use, so its
-// rules for names hold here too.
-func (b *backend) serveInUse(ctx context.Context, req *logical.Request) (resp *logical.Response, served bool, err error) {
+// serveInUse answers reads of connections that are in use; served is false for every other request. The framework
+// asks Vault for its replication state at every request, to decide whether to forward it. That round trip takes as
+// long as the read itself, and these reads are never forwarded. Only names that came through the framework's routing
+// are in use, so its rules for names hold here too.
+func (b *backend) serveInUse(ctx context.Context, req *logical.Request) (resp *logical.Response, served bool,
+	err error) {
 	if req.Operation != logical.ReadOperation || len(req.Data) > 0 {
 		return nil, false, nil
 	}
@@ -244,6 +246,7 @@ func (b *backend) HandleExistenceCheck(ctx context.Context, req *logical.Request
 // panicked logs where a request panicked. The recovered value is left out: it may quote what was being handled.
 func (b *backend) panicked(_ any, req *logical.Request) error {
 	b.Logger().Error("a request panicked", "operation", req.Operation, "path", req.Path, "stack", string(debug.Stack()))
-	return logical.CodedError(http.StatusInternalServerError, "handling the request: it ended in a defect of this plugin; "+
-		"the server's log says where; please report it")
+	return logical.CodedError(http.StatusInternalServerError,
+		"handling the request: it ended in a defect of this plugin; "+
+			"the server's log says where; please report it")
 }

@@ -32,7 +32,8 @@ func TestBackend_PanicIsAnErrorOfItsRequestAlone(t *testing.T) {
 	}
 	assertDefect := func(what string, err error) {
 		t.Helper()
-		if status, text := asVaultSeesIt(t, nil, err); status != http.StatusInternalServerError || !strings.Contains(text, "a defect of this plugin") ||
+		if status, text := asVaultSeesIt(t, nil, err); status != http.StatusInternalServerError ||
+			!strings.Contains(text, "a defect of this plugin") ||
 			strings.Contains(text, "CANARY") {
 			t.Errorf("%s is answered with %d, %q", what, status, text)
 		}
@@ -41,7 +42,8 @@ func TestBackend_PanicIsAnErrorOfItsRequestAlone(t *testing.T) {
 		}
 	}
 	for op, path := range map[logical.Operation]string{
-		logical.ReadOperation: "config/reports", logical.UpdateOperation: "config/reports", logical.ListOperation: "config/",
+		logical.ReadOperation: "config/reports", logical.UpdateOperation: "config/reports",
+		logical.ListOperation: "config/",
 	} {
 		resp, err := m.HandleRequest(t.Context(), request(op, path))
 		assertDefect(string(op), err)
@@ -55,7 +57,8 @@ func TestBackend_PanicIsAnErrorOfItsRequestAlone(t *testing.T) {
 		t.Error("an existence check that panicked found something")
 	}
 	log := m.log.String()
-	if strings.Count(log, "a request panicked") != 4 || !strings.Contains(log, "connectionExists") || !strings.Contains(log, "config/reports") {
+	if strings.Count(log, "a request panicked") != 4 || !strings.Contains(log, "connectionExists") ||
+		!strings.Contains(log, "config/reports") {
 		t.Errorf("the log does not show the places:\n%s", log)
 	}
 	if strings.Contains(log, "CANARY") {
@@ -101,7 +104,8 @@ func TestNewBackend_StartsNothing(t *testing.T) {
 func TestBackend_SealWrapsWhatHoldsSecrets(t *testing.T) {
 	t.Parallel()
 	got := newMount(t).SpecialPaths()
-	if got == nil || !slices.Equal(got.SealWrapStorage, []string{"config/", "session/", "scope/", "identity/", "rotation/"}) {
+	if got == nil || !slices.Equal(got.SealWrapStorage,
+		[]string{"config/", "session/", "scope/", "identity/", "rotation/"}) {
 		t.Errorf("special paths = %+v, want config/, session/, scope/, identity/ and rotation/ to be seal wrapped", got)
 	}
 	if len(got.Unauthenticated)+len(got.LocalStorage)+len(got.Root) != 0 {
@@ -136,7 +140,8 @@ func TestBackend_EveryPathExplainsItself(t *testing.T) {
 		t.Errorf("%d paths, want 22", len(m.Paths))
 	}
 	for _, path := range m.Paths {
-		if path.HelpSynopsis == "" || path.HelpDescription == "" || path.DisplayAttrs == nil || path.DisplayAttrs.OperationPrefix != "s3conn" {
+		if path.HelpSynopsis == "" || path.HelpDescription == "" || path.DisplayAttrs == nil ||
+			path.DisplayAttrs.OperationPrefix != "s3conn" {
 			t.Errorf("%s has no help or no name in OpenAPI", path.Pattern)
 		}
 		for name, field := range path.Fields {
@@ -167,9 +172,11 @@ func TestBackend_SensitiveFieldsAreMarked(t *testing.T) {
 	t.Parallel()
 	m := newMount(t)
 	for _, one := range []struct{ path, field string }{
-		{"config/x", "secret_key"}, {"config/x", "private_key"}, {"config/x", "private_key_passphrase"}, {"config/x", "pkcs12"}, {"config/x", "proxy_url"}, {"test", "secret_key"},
+		{"config/x", "secret_key"}, {"config/x", "private_key"}, {"config/x", "private_key_passphrase"},
+		{"config/x", "pkcs12"}, {"config/x", "proxy_url"}, {"test", "secret_key"},
 	} {
-		if field := m.Route(one.path).Fields[one.field]; field == nil || field.DisplayAttrs == nil || !field.DisplayAttrs.Sensitive {
+		if field := m.Route(one.path).Fields[one.field]; field == nil || field.DisplayAttrs == nil ||
+			!field.DisplayAttrs.Sensitive {
 			t.Errorf("%s: %s is not marked as sensitive", one.path, one.field)
 		}
 	}
@@ -178,7 +185,8 @@ func TestBackend_SensitiveFieldsAreMarked(t *testing.T) {
 func TestBackend_ConnectionNameIsOnePathSegment(t *testing.T) {
 	t.Parallel()
 	m := newMount(t)
-	for _, path := range []string{"config/a/b", "creds/a/b/c", "sdk/", "creds/", "creds/a/", "sdk/a/b/c", "scopes/", "scopes/a/b/c", "config/..", "test/a/b/c", "presign/a/b/c"} {
+	for _, path := range []string{"config/a/b", "creds/a/b/c", "sdk/", "creds/", "creds/a/", "sdk/a/b/c", "scopes/",
+		"scopes/a/b/c", "config/..", "test/a/b/c", "presign/a/b/c"} {
 		if route := m.Route(path); route != nil {
 			t.Errorf("%s is a path: %s", path, route.Pattern)
 		}

@@ -18,14 +18,15 @@ const configPrefix = "config/"
 // maxNameLength is the most bytes of a connection's name.
 const maxNameLength = 128
 
-// loadConnection returns a connection with its identity in it, and nil when there is no connection of that name. An entry
-// that this plugin cannot read is a *connection.UnreadableError or an *identity.UnreadableError.
+// loadConnection returns a connection with its identity in it, and nil when there is no connection of that name. An
+// entry that this plugin cannot read is a *connection.UnreadableError or an *identity.UnreadableError.
 func loadConnection(ctx context.Context, storage logical.Storage, name string) (*connection.Connection, error) {
 	conn, _, err := loadWithIdentity(ctx, storage, name)
 	return conn, err
 }
 
-func loadWithIdentity(ctx context.Context, storage logical.Storage, name string) (*connection.Connection, identity.State, error) {
+func loadWithIdentity(ctx context.Context, storage logical.Storage, name string) (*connection.Connection,
+	identity.State, error) {
 	conn, err := loadConfig(ctx, storage, name)
 	if err != nil || conn == nil || !conn.UsesRolesAnywhere() {
 		return conn, identity.State{}, err

@@ -23,10 +23,12 @@ import (
 type missingError struct{ name string }
 
 func (e *missingError) Error() string {
-	return fmt.Sprintf("there is no connection %s; \"vault list\" of config/ names those that exist", problem.Quote(e.name))
+	return fmt.Sprintf("there is no connection %s; \"vault list\" of config/ names those that exist",
+		problem.Quote(e.name))
 }
 
-// conflictError is a write that met another state than the one it was authorised for, or that others overtook too often.
+// conflictError is a write that met another state than the one it was authorised for, or that others overtook too
+// often.
 type conflictError struct{ name, text string }
 
 func (e *conflictError) Error() string {
@@ -80,7 +82,8 @@ func statusOf(err error) (status int, known bool) {
 		refused  *rotation.NotAcceptedError
 	)
 	switch {
-	case errors.Is(err, identity.ErrNoCertificate), errors.Is(err, renewal.ErrNoIssuer), errors.Is(err, enroll.ErrNoIdentity),
+	case errors.Is(err, identity.ErrNoCertificate), errors.Is(err, renewal.ErrNoIssuer),
+		errors.Is(err, enroll.ErrNoIdentity),
 		errors.As(err, &pending):
 		return http.StatusBadRequest, true
 	case errors.As(err, &grace), errors.As(err, &twoKeys):
@@ -104,7 +107,8 @@ func statusOf(err error) (status int, known bool) {
 
 // temporary reports whether the error is one that the same request may not get again.
 func temporary(err error) bool {
-	return errors.Is(err, session.ErrPending) || errors.Is(err, session.ErrGone) || errors.Is(err, session.ErrUnsettled) ||
+	return errors.Is(err, session.ErrPending) || errors.Is(err, session.ErrGone) ||
+		errors.Is(err, session.ErrUnsettled) ||
 		errors.Is(err, session.ErrClosing) || errors.Is(err, errLocked) ||
 		errors.Is(err, errDeriving) || errors.Is(err, errSlow) ||
 		errors.Is(err, awscall.ErrSessionEnding) || errors.Is(err, errEntityPending) ||
@@ -127,14 +131,15 @@ func upstreamStatus(failed *upstream.Error) int {
 	return http.StatusBadGateway
 }
 
-// answer puts errorResponse behind a handler, which has maxRequestWait. On a standby a read that finds nothing goes to the
-// active node.
+// answer puts errorResponse behind a handler, which has maxRequestWait. On a standby a read that finds nothing goes
+// to the active node.
 func (b *backend) answer(handle framework.OperationFunc) framework.OperationFunc {
 	return b.answerWithin(func(*logical.Request) time.Duration { return maxRequestWait }, handle)
 }
 
 // answerWithin is answer for a handler that has its own time.
-func (b *backend) answerWithin(wait func(*logical.Request) time.Duration, handle framework.OperationFunc) framework.OperationFunc {
+func (b *backend) answerWithin(wait func(*logical.Request) time.Duration,
+	handle framework.OperationFunc) framework.OperationFunc {
 	return func(ctx context.Context, req *logical.Request, data *framework.FieldData) (*logical.Response, error) {
 		bounded, cancel := context.WithTimeout(ctx, wait(req))
 		defer cancel()

@@ -38,9 +38,12 @@ func FuzzConfigWrite(f *testing.F) {
 		`{"access_key":"AKIA","secret_key":{"a":"CANARY"},"region":["x"]}`,
 		`{"auth_type":"roles_anywhere","private_key":["CANARY"],"private_key_passphrase":"CANARY","duration":-1.5}`,
 		`{"auth_type":"roles_anywhere","pkcs12":"CANARYAA","private_key_passphrase":"x","session_name":"y"}`,
-		`{"access_key":"AKIA","secret_key":"x","proxy_url":"http://u:CANARY@proxy","s3_endpoint":"https://s3.example","s3_path_style":"T"}`,
-		`{"auth_type":"roles_anywhere","role_arn":"arn:aws:iam::123456789012:role/x","certificate":"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----","duration":"1h"}`,
-		`{"ca_cert":"-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----","custom_region":"x-1","verify_connection":{},"regoin":1e400}`,
+		`{"access_key":"AKIA","secret_key":"x","proxy_url":"http://u:CANARY@proxy",` +
+			`"s3_endpoint":"https://s3.example","s3_path_style":"T"}`,
+		`{"auth_type":"roles_anywhere","role_arn":"arn:aws:iam::123456789012:role/x",` +
+			`"certificate":"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----","duration":"1h"}`,
+		`{"ca_cert":"-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----","custom_region":"x-1",` +
+			`"verify_connection":{},"regoin":1e400}`,
 		`{"access_key":null,"secret_key":"","duration":9223372036854775808,"name":"other"}`,
 	} {
 		f.Add(body)
@@ -55,11 +58,13 @@ func FuzzConfigWrite(f *testing.F) {
 		delete(fields, "verify_connection") // it would call out
 		delete(fields, "name")              // Vault takes it from the path
 		b, storage, log := fuzzMount(t)
-		for _, op := range []logical.Operation{logical.CreateOperation, logical.UpdateOperation, logical.PatchOperation, logical.ReadOperation} {
+		for _, op := range []logical.Operation{logical.CreateOperation, logical.UpdateOperation, logical.PatchOperation,
+			logical.ReadOperation} {
 			req := &logical.Request{Operation: op, Path: "config/x", Data: fields, Storage: storage}
 			if op == logical.CreateOperation || op == logical.UpdateOperation {
 				check, stored := *req, len(storedKeys(t, storage)) > 0
-				if found, exists, err := b.HandleExistenceCheck(t.Context(), &check); err != nil || !found || exists != stored {
+				if found, exists, err := b.HandleExistenceCheck(t.Context(), &check); err != nil || !found ||
+					exists != stored {
 					t.Fatalf("before the %s: found %t, exists %t with %t stored, %v", op, found, exists, stored, err)
 				}
 				if shown := shownSecret(nil, log, fields); shown != "" {
@@ -67,7 +72,8 @@ func FuzzConfigWrite(f *testing.F) {
 				}
 			}
 			resp, err := b.HandleRequest(t.Context(), req)
-			if err != nil && (op != logical.UpdateOperation || len(storedKeys(t, storage)) > 0 || !strings.Contains(err.Error(), "may only update")) {
+			if err != nil && (op != logical.UpdateOperation || len(storedKeys(t, storage)) > 0 ||
+				!strings.Contains(err.Error(), "may only update")) {
 				t.Fatalf("%s is a 500: %v", op, err)
 			}
 			if shown := shownSecret(resp, log, fields); shown != "" {
@@ -89,7 +95,8 @@ func shownSecret(resp *logical.Response, log *lockedBuffer, fields map[string]an
 		if err != nil || bytes.Contains(others, []byte(planted)) {
 			continue
 		}
-		if name == "proxy_url" && (bytes.Count(value, []byte(planted)) > 1 || !bytes.Contains(value, []byte(":"+planted+"@"))) {
+		if name == "proxy_url" && (bytes.Count(value, []byte(planted)) > 1 ||
+			!bytes.Contains(value, []byte(":"+planted+"@"))) {
 			continue // only a proxy's password is a secret
 		}
 		text := log.String()
@@ -149,9 +156,11 @@ func FuzzStoredConnection(f *testing.F) {
 			again.PrivateKey.Reveal() != conn.PrivateKey.Reveal() || again.ProxyURL.Reveal() != conn.ProxyURL.Reveal() {
 			t.Fatalf("it came back as %+v (%v)", again, err)
 		}
-		for op, path := range map[logical.Operation]string{logical.ReadOperation: "config/x", logical.ListOperation: "config/"} {
+		for op, path := range map[logical.Operation]string{logical.ReadOperation: "config/x",
+			logical.ListOperation: "config/"} {
 			req := &logical.Request{Operation: op, Path: path, Storage: storage}
-			if _, err := b.HandleRequest(t.Context(), req); err != nil && strings.Contains(err.Error(), "a defect of this plugin") {
+			if _, err := b.HandleRequest(t.Context(), req); err != nil &&
+				strings.Contains(err.Error(), "a defect of this plugin") {
 				t.Fatalf("%s of %s panicked", op, path)
 			}
 		}
@@ -162,7 +171,8 @@ func FuzzStoredConnection(f *testing.F) {
 func FuzzStoredSession(f *testing.F) {
 	good := `{"version":1,"revision":"REVISION","access_key":"ASIA","secret_key":"s","session_token":"t","arn":"a",` +
 		`"issued":"2026-11-23T12:00:00Z","expiration":"2026-11-23T13:00:00Z"}`
-	for _, entry := range []string{good, strings.Replace(good, "REVISION", "x", 1), strings.Replace(good, "2026-11-23T13", "9999-11-23T13", 1),
+	for _, entry := range []string{good, strings.Replace(good, "REVISION", "x", 1),
+		strings.Replace(good, "2026-11-23T13", "9999-11-23T13", 1),
 		strings.Replace(good, `"version":1`, `"version":3`, 1), `null`, `{`, ``} {
 		f.Add([]byte(entry))
 	}
@@ -180,7 +190,8 @@ func FuzzStoredSession(f *testing.F) {
 			return
 		}
 		lifetime := s.Expiration.Sub(s.Issued)
-		if s.AccessKey == "" || s.SecretKey.Empty() || s.SessionToken.Empty() || lifetime <= 0 || lifetime > 24*time.Hour {
+		if s.AccessKey == "" || s.SecretKey.Empty() || s.SessionToken.Empty() || lifetime <= 0 ||
+			lifetime > 24*time.Hour {
 			t.Fatalf("a session of %s was taken: %+v", lifetime, s)
 		}
 		if !bytes.Contains(entry, []byte(used.conn.Revision)) {

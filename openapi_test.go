@@ -40,9 +40,10 @@ func TestOpenAPI_EveryOperationIsDescribed(t *testing.T) {
 	}
 }
 
-// assertTyped fails for a response whose content is not declared: by fields, by another type than JSON, or as none. A 200
-// beside a 204 is the same with warnings.
-func assertTyped(t *testing.T, what string, status int, all map[int][]framework.Response, responses []framework.Response) {
+// assertTyped fails for a response whose content is not declared: by fields, by another type than JSON, or as none. A
+// 200 beside a 204 is the same with warnings.
+func assertTyped(t *testing.T, what string, status int, all map[int][]framework.Response,
+	responses []framework.Response) {
 	t.Helper()
 	_, mayBeEmpty := all[http.StatusNoContent]
 	for _, response := range responses {

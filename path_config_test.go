@@ -49,7 +49,8 @@ func TestConfigRead_ShowsFieldsAndNoSecrets(t *testing.T) {
 	if fingerprint := got["certificate_sha256"].(string); len(fingerprint) != 64 {
 		t.Errorf("certificate_sha256 = %q, want 64 hexadecimal digits", fingerprint)
 	}
-	for _, hidden := range []string{"private_key", "private_key_passphrase", "pkcs12", "certificate", "secret_key", "access_key",
+	for _, hidden := range []string{"private_key", "private_key_passphrase", "pkcs12", "certificate", "secret_key",
+		"access_key",
 		"verify_connection"} {
 		if _, there := got[hidden]; there {
 			t.Errorf("a read shows %s", hidden)

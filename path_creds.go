@@ -80,8 +80,9 @@ func credentialsSchema() map[string]*framework.FieldSchema {
 			Description: "When the session ends, RFC 3339, UTC. Sessions only."},
 		"ttl": {Type: framework.TypeInt64, Description: "Whole seconds until expiration; of access keys with " +
 			"rotation_period, until the next rotation."},
-		"last_vault_rotation": {Type: framework.TypeString, Description: "When the access key was written or rotated, " +
-			"RFC 3339, UTC. Access keys with rotation_period only."},
+		"last_vault_rotation": {Type: framework.TypeString,
+			Description: "When the access key was written or rotated, " +
+				"RFC 3339, UTC. Access keys with rotation_period only."},
 		"rotation_period": {Type: framework.TypeInt64,
 			Description: "Seconds between two rotations. Access keys with rotation_period only."},
 		"arn": {Type: framework.TypeString,

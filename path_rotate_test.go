@@ -1,16 +1,12 @@
 package s3conn
 
 import (
-	"context"
-	"errors"
 	"net/http"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/hashicorp/vault/sdk/framework"
 	"github.com/hashicorp/vault/sdk/logical"
 
 	"github.com/s3conn/vault-plugin-s3conn/internal/awstest"
@@ -119,7 +115,8 @@ func TestRotate_FollowsThePeriodAndReadsSayWhen(t *testing.T) {
 		t.Errorf("after the rotation a read shows %v", read)
 	}
 	rotation := l.read("status/reports").Data["rotation"].(map[string]any)
-	if rotation["next_rotation"] != l.clock.Now().Add(24*time.Hour).Format(time.RFC3339) || rotation["last_failure"] != nil {
+	if rotation["next_rotation"] != l.clock.Now().Add(24*time.Hour).Format(time.RFC3339) ||
+		rotation["last_failure"] != nil {
 		t.Errorf("the status is %v", rotation)
 	}
 	l.write("reports", with("rotation_period", 0))
@@ -158,10 +155,14 @@ func TestRotate_RefusalsSayWhyAndChangeNothing(t *testing.T) {
 		says    []string
 	}{
 		"no permission": {func(l *keyLab) { l.aws.Deny("app", "iam:CreateAccessKey") }, http.StatusBadRequest,
-			[]string{`rotating the access key of connection "reports": CreateAccessKey: AccessDenied`, "have to allow iam:CreateAccessKey"}},
-		"two keys":            {func(l *keyLab) { l.aws.AddKey("app") }, http.StatusBadRequest, []string{"has two access keys", "delete the one that nobody uses"}},
-		"a user that is gone": {func(l *keyLab) { l.aws.RemoveUser("app") }, http.StatusBadRequest, []string{"InvalidClientTokenId"}},
-		"throttling": {func(l *keyLab) { l.aws.Inject(awstest.Throttling("ListAccessKeys", 1)) }, http.StatusTooManyRequests,
+			[]string{`rotating the access key of connection "reports": CreateAccessKey: AccessDenied`,
+				"have to allow iam:CreateAccessKey"}},
+		"two keys": {func(l *keyLab) { l.aws.AddKey("app") }, http.StatusBadRequest,
+			[]string{"has two access keys", "delete the one that nobody uses"}},
+		"a user that is gone": {func(l *keyLab) { l.aws.RemoveUser("app") }, http.StatusBadRequest,
+			[]string{"InvalidClientTokenId"}},
+		"throttling": {func(l *keyLab) { l.aws.Inject(awstest.Throttling("ListAccessKeys", 1)) },
+			http.StatusTooManyRequests,
 			[]string{"ListAccessKeys: Throttling"}},
 		"no service": {func(l *keyLab) {
 			l.aws.Inject(awstest.Fault{Operation: "ListAccessKeys", Status: 503, Code: "ServiceUnavailable"})
@@ -241,59 +242,5 @@ func TestRotate_AnotherKeyOrTheConnectionsDeletionEndsTheGrace(t *testing.T) {
 				}
 			})
 		}
-	}
-}
-
-func TestRotate_FailingStorageAtEveryWriteLeavesAWorkingConnection(t *testing.T) {
-	t.Parallel()
-	for at := 1; at <= 5; at++ {
-		t.Run(strconv.Itoa(at), func(t *testing.T) {
-			t.Parallel()
-			l := newKeyLab(t)
-			writes := 0
-			l.mount.storage.beforePut = func(string) {
-				if writes++; writes == at {
-					l.mount.storage.breakOn(errStorage, "put")
-				}
-			}
-			_, err := l.do(t.Context(), logical.UpdateOperation, "rotate/reports", nil)
-			l.rotator.Close()
-			l.mount.storage.beforePut = nil
-			l.mount.storage.breakOn(nil)
-			l.start()
-			if err := l.findJobs(); err != nil {
-				t.Fatal(err)
-			}
-			for range 10 { // until nothing is due any more
-				next := l.runDue()
-				if next.IsZero() {
-					break
-				}
-				l.clock.Advance(next.Sub(l.clock.Now()))
-			}
-			read := l.read("creds/reports").Data["access_key"]
-			if ids := l.ids(); len(ids) != 1 || ids[0] != read {
-				t.Errorf("storage that fails after write %d (%v): IAM has %v, a read shows %v", at, err, ids, read)
-			}
-		})
-	}
-}
-
-func TestRotate_CancelledWithoutStorageAndOnStandbys(t *testing.T) {
-	t.Parallel()
-	l := newKeyLab(t)
-	gone, cancel := context.WithCancel(t.Context())
-	cancel()
-	if resp, err := l.do(gone, logical.UpdateOperation, "rotate/reports", nil); err == nil && !resp.IsError() {
-		t.Errorf("a cancelled rotation is answered with %v", resp)
-	}
-	m := newMount(t)
-	m.storage.breakOn(errStorage, "get")
-	if _, err := m.do(t.Context(), logical.UpdateOperation, "rotate/reports", nil); !errors.Is(err, errStorage) {
-		t.Errorf("without storage: %v", err)
-	}
-	operation := m.Route("rotate/x").Operations[logical.UpdateOperation].(*framework.PathOperation)
-	if !operation.ForwardPerformanceStandby || !operation.ForwardPerformanceSecondary {
-		t.Error("a standby rotates by itself")
 	}
 }

@@ -33,7 +33,8 @@ Takes the same fields as config/NAME, stores nothing, and tests as test/NAME doe
 )
 
 func (b *backend) testPaths() []*framework.Path {
-	responses := map[int][]framework.Response{http.StatusOK: {{Description: "The test passed.", Fields: testResponseSchema()}}}
+	responses := map[int][]framework.Response{http.StatusOK: {{Description: "The test passed.",
+		Fields: testResponseSchema()}}}
 	return []*framework.Path{
 		b.takes(connection.Table().Settings(), &framework.Path{
 			Pattern:         "test/?$",
@@ -61,21 +62,33 @@ func (b *backend) testPaths() []*framework.Path {
 
 func testResponseSchema() map[string]*framework.FieldSchema {
 	return map[string]*framework.FieldSchema{
-		"identity":              {Type: framework.TypeString, Required: true, Description: "ARN of the assumed role's session, or the access key ID."},
-		"auth_type":             {Type: framework.TypeString, Required: true, Description: "How the connection authenticates."},
-		"region":                {Type: framework.TypeString, Required: true, Description: "Region that ListBuckets was signed for."},
-		"endpoint":              {Type: framework.TypeString, Description: "Address of the S3-compatible store, where there is one."},
-		"bucket_count":          {Type: framework.TypeInt, Required: true, Description: "Number of buckets that ListBuckets returned."},
-		"buckets":               {Type: framework.TypeStringSlice, Required: true, Description: "Names of the first 1,000."},
-		"create_session_ms":     {Type: framework.TypeInt64, Description: "Milliseconds that CreateSession took, with the wait for its turn. Sessions only."},
-		"list_buckets_ms":       {Type: framework.TypeInt64, Required: true, Description: "Milliseconds that ListBuckets took."},
-		"expiration":            {Type: framework.TypeString, Description: "When the test's session ends, RFC 3339, UTC. Sessions only."},
-		"certificate_not_after": {Type: framework.TypeString, Description: "When the certificate or an intermediate ends, whichever is first, RFC 3339, UTC. Sessions only."},
-		"certificate_ttl":       {Type: framework.TypeInt64, Description: "Whole seconds until certificate_not_after. Sessions only."},
+		"identity": {Type: framework.TypeString, Required: true,
+			Description: "ARN of the assumed role's session, or the access key ID."},
+		"auth_type": {Type: framework.TypeString, Required: true,
+			Description: "How the connection authenticates."},
+		"region": {Type: framework.TypeString, Required: true,
+			Description: "Region that ListBuckets was signed for."},
+		"endpoint": {Type: framework.TypeString,
+			Description: "Address of the S3-compatible store, where there is one."},
+		"bucket_count": {Type: framework.TypeInt, Required: true,
+			Description: "Number of buckets that ListBuckets returned."},
+		"buckets": {Type: framework.TypeStringSlice, Required: true,
+			Description: "Names of the first 1,000."},
+		"create_session_ms": {Type: framework.TypeInt64,
+			Description: "Milliseconds that CreateSession took, with the wait for its turn. Sessions only."},
+		"list_buckets_ms": {Type: framework.TypeInt64, Required: true,
+			Description: "Milliseconds that ListBuckets took."},
+		"expiration": {Type: framework.TypeString,
+			Description: "When the test's session ends, RFC 3339, UTC. Sessions only."},
+		"certificate_not_after": {Type: framework.TypeString, Description: "When the certificate or an intermediate " +
+			"ends, whichever is first, RFC 3339, UTC. Sessions only."},
+		"certificate_ttl": {Type: framework.TypeInt64,
+			Description: "Whole seconds until certificate_not_after. Sessions only."},
 	}
 }
 
-func (b *backend) testSettings(ctx context.Context, req *logical.Request, _ *framework.FieldData) (*logical.Response, error) {
+func (b *backend) testSettings(ctx context.Context, req *logical.Request, _ *framework.FieldData) (*logical.Response,
+	error) {
 	p := requestProblems(ctx)
 	field.RefuseUnknown(p, req.Data, field.Names(connection.Table().Settings()))
 	conn := connection.Merge(connection.New(), req.Data, p)
@@ -89,11 +102,13 @@ func (b *backend) testSettings(ctx context.Context, req *logical.Request, _ *fra
 	return b.testResponse(ctx, &conn, warnings)
 }
 
-func (b *backend) testConnection(ctx context.Context, req *logical.Request, data *framework.FieldData) (*logical.Response, error) {
+func (b *backend) testConnection(ctx context.Context, req *logical.Request,
+	data *framework.FieldData) (*logical.Response, error) {
 	name := data.Get("name").(string)
 	p := requestProblems(ctx)
 	field.RefuseUnknown(p, req.Data, []string{"name"})
-	if err := p.Err("testing connection "+problem.Quote(name)+", which takes no fields (test without a name does)", "nothing was called"); err != nil {
+	if err := p.Err("testing connection "+problem.Quote(name)+", which takes no fields (test without a name does)",
+		"nothing was called"); err != nil {
 		return nil, err
 	}
 	conn, err := loadConnection(ctx, req.Storage, name)
@@ -110,7 +125,8 @@ func (b *backend) testConnection(ctx context.Context, req *logical.Request, data
 	return resp, err
 }
 
-func (b *backend) testResponse(ctx context.Context, conn *connection.Connection, warnings []string) (*logical.Response, error) {
+func (b *backend) testResponse(ctx context.Context, conn *connection.Connection, warnings []string) (*logical.Response,
+	error) {
 	result, err := b.probe(ctx, conn)
 	if err != nil {
 		return nil, err

@@ -15,8 +15,8 @@ import (
 const (
 	opListBuckets = "ListBuckets"
 
-	// maxProbeWait bounds a whole test: a request in flight holds Vault's state lock, so this is also how long a hanging
-	// service can delay a leader's step-down.
+	// maxProbeWait bounds a whole test: a request in flight holds Vault's state lock, so this is also how long a
+	// hanging service can delay a leader's step-down.
 	maxProbeWait = 14 * time.Second
 )
 
@@ -59,7 +59,8 @@ func (b *backend) probe(ctx context.Context, conn *connection.Connection) (*prob
 	return result, nil
 }
 
-func (b *backend) listBuckets(ctx context.Context, conn *connection.Connection, creds *session.Session) (*awscall.BucketList, error) {
+func (b *backend) listBuckets(ctx context.Context, conn *connection.Connection,
+	creds *session.Session) (*awscall.BucketList, error) {
 	httpClient, err := network.NewClient(conn.Network())
 	if err != nil {
 		return nil, err

@@ -223,7 +223,8 @@ func TestScoped_EntitiesOfOneTeamDoNotShareASession(t *testing.T) {
 		s.entities.teams["e-1"], s.entities.teams["e-2"] = "blue", "blue"
 		ann, bob := s.keyFor("e-1", "creds/orders/team"), s.keyFor("e-2", "creds/orders/team")
 		if ann == bob || s.keyFor("e-1", "creds/orders/team") != ann || s.sts.count() != 2 {
-			t.Errorf("two entities of one team got %s and %s from %d calls, want a session each", ann, bob, s.sts.count())
+			t.Errorf("two entities of one team got %s and %s from %d calls, want a session each", ann, bob,
+				s.sts.count())
 		}
 	})
 }

@@ -101,7 +101,8 @@ func (st *sessionStore) Save(ctx context.Context, storage logical.Storage, key s
 }
 
 // put stores a session. The caller holds the lock under which the key's settings are written.
-func (st *sessionStore) put(ctx context.Context, storage logical.Storage, key session.Key, subject *inUse, s session.Session) {
+func (st *sessionStore) put(ctx context.Context, storage logical.Storage, key session.Key, subject *inUse,
+	s session.Session) {
 	entry, err := logical.StorageEntryJSON(sessionKey(key), &storedSession{
 		Version:      sessionVersion,
 		Revision:     subject.Revision(),

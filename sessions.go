@@ -178,7 +178,8 @@ func (s sessionSource) Obtain(
 
 // withCurrentIdentity returns the connection in use with the identity that is stored now, which changes without the
 // connection's revision.
-func (b *backend) withCurrentIdentity(ctx context.Context, storage logical.Storage, name string, used *connection.Connection) (*connection.Connection, error) {
+func (b *backend) withCurrentIdentity(ctx context.Context, storage logical.Storage, name string,
+	used *connection.Connection) (*connection.Connection, error) {
 	conn := *used
 	state, err := loadIdentity(ctx, storage, name, &conn)
 	if err != nil {

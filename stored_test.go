@@ -59,7 +59,8 @@ func TestStoredConnection_NewerVersionIsRefusedInWords(t *testing.T) {
 			logical.ReadOperation: "config/x", logical.UpdateOperation: "config/x", logical.PatchOperation: "config/x",
 		} {
 			_, err := m.do(t.Context(), op, path, accessKeyFields())
-			if err == nil || !strings.Contains(err.Error(), "by a newer plugin") || !strings.Contains(err.Error(), "run the newer plugin") ||
+			if err == nil || !strings.Contains(err.Error(), "by a newer plugin") ||
+				!strings.Contains(err.Error(), "run the newer plugin") ||
 				strings.Contains(err.Error(), "CANARY") {
 				t.Errorf("%s: %s is answered with %v", name, op, err)
 			}
@@ -74,19 +75,23 @@ func TestStoredConnection_NewerVersionIsRefusedInWords(t *testing.T) {
 func TestStoredConnection_DamagedOneIsToldAndCanBeDeleted(t *testing.T) {
 	t.Parallel()
 	for name, entry := range map[string]string{
-		"not JSON": "CANARY{", "empty": "", "null": "null", "no version": `{"revision":"CANARY"}`, "no revision": `{"version":1}`,
-		"version below": `{"version":-1,"revision":"CANARY"}`, "another type": `{"version":1,"revision":"CANARY","duration":"CANARY"}`,
+		"not JSON": "CANARY{", "empty": "", "null": "null", "no version": `{"revision":"CANARY"}`,
+		"no revision":   `{"version":1}`,
+		"version below": `{"version":-1,"revision":"CANARY"}`,
+		"another type":  `{"version":1,"revision":"CANARY","duration":"CANARY"}`,
 	} {
 		m := newMount(t)
 		if err := m.storage.Put(t.Context(), &logical.StorageEntry{Key: "config/x", Value: []byte(entry)}); err != nil {
 			t.Fatal(err)
 		}
-		if status, body := m.readSDK("x"); status != 500 || !strings.Contains(body["message"].(string), "damaged") || strings.Contains(body["message"].(string), "CANARY") {
+		if status, body := m.readSDK("x"); status != 500 || !strings.Contains(body["message"].(string), "damaged") ||
+			strings.Contains(body["message"].(string), "CANARY") {
 			t.Errorf("%s: sdk/x is answered with %d, %v", name, status, body)
 		}
 		for _, path := range []string{"config/x", "creds/x"} {
 			_, err := m.do(t.Context(), logical.ReadOperation, path, nil)
-			if err == nil || !strings.Contains(err.Error(), "damaged; delete the connection and write it again") || strings.Contains(err.Error(), "CANARY") {
+			if err == nil || !strings.Contains(err.Error(), "damaged; delete the connection and write it again") ||
+				strings.Contains(err.Error(), "CANARY") {
 				t.Errorf("%s: %s is answered with %v", name, path, err)
 			}
 		}
@@ -97,7 +102,8 @@ func TestStoredConnection_DamagedOneIsToldAndCanBeDeleted(t *testing.T) {
 
 func fullSession() session.Session {
 	return session.Session{Issued: testTime,
-		AccessKey: "ASIA", SecretKey: secret.New("secret"), SessionToken: secret.New("token"), ARN: "arn", Expiration: testTime.Add(time.Hour),
+		AccessKey: "ASIA", SecretKey: secret.New("secret"), SessionToken: secret.New("token"), ARN: "arn",
+		Expiration: testTime.Add(time.Hour),
 	}
 }
 
@@ -123,7 +129,8 @@ func TestStoredSession_Version1IsReadWhole(t *testing.T) {
 	sessions, used := sessionsOf(t)
 	got, found := sessions.Load(t.Context(), storage, session.Key{Name: "x"}, used)
 	want := fullSession()
-	if !found || got.AccessKey != want.AccessKey || got.SecretKey.Reveal() != "secret" || got.SessionToken.Reveal() != "token" ||
+	if !found || got.AccessKey != want.AccessKey || got.SecretKey.Reveal() != "secret" ||
+		got.SessionToken.Reveal() != "token" ||
 		got.ARN != want.ARN || !got.Expiration.Equal(want.Expiration) || !got.Issued.Equal(want.Issued) {
 		t.Errorf("read %v, %+v", found, got)
 	}

@@ -35,7 +35,8 @@ func run(args []string, stdout, stderr io.Writer) error {
 		return err
 	}
 	if *version {
-		fmt.Fprintf(stdout, "vault-plugin-s3conn %s (%s %s/%s)\n", s3conn.Version, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+		fmt.Fprintf(stdout, "vault-plugin-s3conn %s (%s %s/%s)\n", s3conn.Version, runtime.Version(), runtime.GOOS,
+			runtime.GOARCH)
 		return nil
 	}
 	defer runtime.KeepAlive(ballast())
@@ -45,13 +46,13 @@ func run(args []string, stdout, stderr io.Writer) error {
 	})
 }
 
-// ballastSize is how much more garbage may gather between two collections. The plugin holds a few MiB, and Go collects
-// whenever as much again is garbage: every few hundred reads, for a twentieth of the processor time. A higher GOGC would also
-// multiply what ten thousand connections take.
+// ballastSize is how much more garbage may gather between two collections. The plugin holds a few MiB, and Go
+// collects whenever as much again is garbage: every few hundred reads, for a twentieth of the processor time. A
+// higher GOGC would also multiply what ten thousand connections take.
 const ballastSize = 8 << 20
 
-// ballast is memory that nothing ever writes to: it counts in Go's reckoning, and takes no room. There is none where the
-// operator has said what memory the plugin may use.
+// ballast is memory that nothing ever writes to: it counts in Go's reckoning, and takes no room. There is none where
+// the operator has said what memory the plugin may use.
 //
 // https://go.dev/doc/gc-guide
 func ballast() []byte {
@@ -62,6 +63,6 @@ func ballast() []byte {
 }
 
 func usage(flags *flag.FlagSet) {
-	fmt.Fprintln(flags.Output(), "vault-plugin-s3conn is a Vault secrets engine: Vault starts it, after \"vault plugin register\".\n"+
-		"By itself it only answers -version.")
+	fmt.Fprintln(flags.Output(), "vault-plugin-s3conn is a Vault secrets engine: Vault starts it, after \"vault "+
+		"plugin register\".\nBy itself it only answers -version.")
 }

@@ -15,7 +15,8 @@ func TestRun_VersionIsPrintedAndNothingServed(t *testing.T) {
 		if err := run([]string{flag}, &stdout, &stderr); err != nil {
 			t.Errorf("%s: %v", flag, err)
 		}
-		if text := stdout.String(); stderr.Len() > 0 || !strings.HasPrefix(text, "vault-plugin-s3conn "+s3conn.Version+" (go") || strings.Count(text, "\n") != 1 {
+		if text := stdout.String(); stderr.Len() > 0 ||
+			!strings.HasPrefix(text, "vault-plugin-s3conn "+s3conn.Version+" (go") || strings.Count(text, "\n") != 1 {
 			t.Errorf("%s prints %q", flag, text)
 		}
 	}
@@ -35,7 +36,8 @@ func TestRun_HelpIsNoError(t *testing.T) {
 func TestRun_UnknownFlagIsRefused(t *testing.T) {
 	t.Parallel()
 	var stdout, stderr bytes.Buffer
-	if err := run([]string{"-no-such-flag"}, &stdout, &stderr); err == nil || !strings.Contains(err.Error(), "-no-such-flag") {
+	if err := run([]string{"-no-such-flag"}, &stdout, &stderr); err == nil ||
+		!strings.Contains(err.Error(), "-no-such-flag") {
 		t.Errorf("an unknown flag is answered with %v", err)
 	}
 	if stdout.Len() > 0 {

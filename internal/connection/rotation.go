@@ -40,8 +40,8 @@ func (c *Connection) NoteKey(before *Connection, now time.Time) {
 	}
 }
 
-// LastRotation returns when the access key was written or rotated, and when it is to be rotated next; the latter is zero
-// where only a request rotates it.
+// LastRotation returns when the access key was written or rotated, and when it is to be rotated next; the latter is
+// zero where only a request rotates it.
 func (c *Connection) LastRotation() (last, next time.Time) {
 	last = time.Unix(c.KeySince, 0).UTC()
 	if period, _ := c.Rotation(); period > 0 {

@@ -8,8 +8,8 @@ type Summary struct {
 	FirstEnd time.Time // the earliest Expiration of those; zero without any
 }
 
-// Summary counts the live sessions. It looks at each one in turn, so that it takes time in proportion to what is in use:
-// about a millisecond for ten thousand.
+// Summary counts the live sessions. It looks at each one in turn, so that it takes time in proportion to what is in
+// use: about a millisecond for ten thousand.
 func (p *Pool[T, S]) Summary() Summary {
 	var entries []*entry[T, S]
 	p.mu.RLock()

@@ -49,7 +49,8 @@ func (a *AccessKeys) Check(ctx context.Context, as rotation.Key) error {
 	if !a.Conn.CanRotate() {
 		return cannotRotate(
 			"rotating the access key: s3_endpoint is not AWS's, and iam_endpoint does not say where its " +
-				"IAM is; AWS and Ceph's object gateway have an IAM that manages access keys, MinIO and Garage have none",
+				"IAM is; AWS and Ceph's object gateway have an IAM that manages access keys, MinIO and Garage have " +
+				"none",
 		)
 	}
 	if !a.hasSTS() {
