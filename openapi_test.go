@@ -62,3 +62,23 @@ func assertTyped(t *testing.T, what string, status int, all map[int][]framework.
 		}
 	}
 }
+
+// The framework places the allowed values at the field itself, and a list is none of them.
+func TestOpenAPI_ListsHaveNoAllowedValues(t *testing.T) {
+	t.Parallel()
+	lists := 0
+	for _, path := range newMount(t).Paths {
+		for name, one := range path.Fields {
+			if one.Type != framework.TypeCommaStringSlice {
+				continue
+			}
+			lists++
+			if len(one.AllowedValues) > 0 {
+				t.Errorf("field %s of %s is a list that has to be one of %v", name, path.Pattern, one.AllowedValues)
+			}
+		}
+	}
+	if lists == 0 {
+		t.Error("no field is a list")
+	}
+}

@@ -59,6 +59,9 @@ func fieldSchema(row *field.Row) *framework.FieldSchema {
 	if seconds, ok := row.Default.(int64); ok && row.Type == field.Seconds {
 		schema.Default = strconv.FormatInt(seconds, 10) // OpenAPI has durations as texts
 	}
+	if row.Type == field.Strings {
+		return schema // allowed values would be those of the list, not of its items
+	}
 	for _, one := range row.Allowed {
 		schema.AllowedValues = append(schema.AllowedValues, one)
 	}
