@@ -5,16 +5,22 @@ import (
 	"testing"
 )
 
-// clusterLeaders reads on the standbys while the active node steps down, and while the next one is killed.
+// clusterLeaders reads on the standbys while the active node steps down, and while the next one is killed, each in the
+// middle of a rotation.
 func clusterLeaders(t *testing.T, c *clusterStack) {
 	s := c.begin(t)
 	s.write("config/outliving", s.fields(map[string]any{"generate_lease": false}))
 	want := credentialsOf(s.read("creds/outliving"))
 	rows := []string{strings.TrimRight(processTableHead, "\n")}
 
-	row, _ := c.readOnStandbys(t, "operator step-down", func() { c.leader = c.cluster.StepDown() })
+	rotation := c.beginRotation(t, "rotating-over-step-down")
+	row, _ := c.readOnStandbys(t, "operator step-down", func() { c.leader = c.cluster.StepDown() }, rotation.path())
+	rotation.ends()
 	rows = append(rows, row)
-	row, failed := c.readOnStandbys(t, "kill -9 of the leader", func() { c.leader = c.cluster.Kill(c.leader) })
+	rotation = c.beginRotation(t, "rotating-over-kill")
+	row, failed := c.readOnStandbys(t, "kill -9 of the leader", func() { c.leader = c.cluster.Kill(c.leader) },
+		rotation.path())
+	rotation.ends()
 	rows = append(rows, row)
 	t.Log(strings.Join(rows, "\n"))
 	if c.answers && failed > 0 {
@@ -38,16 +44,17 @@ func clusterLeaders(t *testing.T, c *clusterStack) {
 	s.assertCalls("a connection of the next leader", 1)
 }
 
-// readOnStandbys has readers on every standby meet a change of the leader. It returns the row of a table, and how many
-// reads failed.
-func (c *clusterStack) readOnStandbys(t *testing.T, fault string, do func()) (row string, failed int) {
+// readOnStandbys has readers on every standby, of paths and of a connection with sessions, meet a change of the leader.
+// It returns the row of a table, and how many reads failed.
+func (c *clusterStack) readOnStandbys(t *testing.T, fault string, do func(), paths ...string) (row string, failed int) {
+	paths = append(paths, "s3conn/creds/outliving", "s3conn/sdk/outliving", "s3conn/creds/outliving",
+		"s3conn/sdk/outliving")
 	var readers []*reader
 	for _, standby := range c.each(t)[1:] {
 		if !standby.vault.Running() {
 			continue
 		}
-		load := startLoad(t, newRawVault(t, standby.vault), "s3conn/creds/outliving", "s3conn/sdk/outliving",
-			"s3conn/creds/outliving", "s3conn/sdk/outliving")
+		load := startLoad(t, newRawVault(t, standby.vault), paths...)
 		readers = append(readers, load.readers...)
 		defer load.stop()
 	}

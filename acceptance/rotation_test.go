@@ -18,12 +18,19 @@ import (
 func newKeyStack(t *testing.T, options awstest.Options) (*stack, *awstest.Server) {
 	t.Helper()
 	s := newStack(t, harness.VaultOptions{InMemory: true, Audit: true})
+	iam, fields := newKeyUser(t, options)
+	s.write("config/orders", fields)
+	return s, iam
+}
+
+// newKeyUser starts a stand-in with the IAM user "app", and returns the fields of a connection of the user's key.
+func newKeyUser(t *testing.T, options awstest.Options) (*awstest.Server, map[string]any) {
+	t.Helper()
 	iam := awstest.NewServer(options)
 	t.Cleanup(iam.Close)
 	key := iam.AddUser("app")
-	s.write("config/orders", map[string]any{"access_key": key.ID, "secret_key": key.Secret, "iam_endpoint": iam.URL,
-		"sts_endpoint": iam.URL, "rotation_period": "24h"})
-	return s, iam
+	return iam, map[string]any{"access_key": key.ID, "secret_key": key.Secret, "iam_endpoint": iam.URL,
+		"sts_endpoint": iam.URL, "rotation_period": "24h"}
 }
 
 // keyTemplate renders a key that is rotated. Agent reads again when the ttl is over: there is a rotation_period.
