@@ -6,7 +6,7 @@ import (
 )
 
 // clusterLeaders reads on the standbys while the active node steps down, and while the next one is killed, each in the
-// middle of a rotation.
+// middle of a rotation, and the latter of a renewal too.
 func clusterLeaders(t *testing.T, c *clusterStack) {
 	s := c.begin(t)
 	s.write("config/outliving", s.fields(map[string]any{"generate_lease": false}))
@@ -18,9 +18,11 @@ func clusterLeaders(t *testing.T, c *clusterStack) {
 	rotation.ends()
 	rows = append(rows, row)
 	rotation = c.beginRotation(t, "rotating-over-kill")
+	renewal := c.beginRenewal(t, "renewing-over-kill")
 	row, failed := c.readOnStandbys(t, "kill -9 of the leader", func() { c.leader = c.cluster.Kill(c.leader) },
-		rotation.path())
+		rotation.path(), renewal.path())
 	rotation.ends()
+	renewal.ends()
 	rows = append(rows, row)
 	t.Log(strings.Join(rows, "\n"))
 	if c.answers && failed > 0 {
