@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -79,6 +78,9 @@ func parseNode(decoder *json.Decoder, depth int) (*node, error) {
 			return nil, documentError("has a character that is not Unicode")
 		}
 		text, fault := parseTemplate(value)
+		if fault == "" {
+			fault = text.variableFault()
+		}
 		if fault != "" {
 			return nil, documentError(fault)
 		}
@@ -225,59 +227,4 @@ func (n *node) literals() []string {
 		}
 	}
 	return texts
-}
-
-// checkStatements returns what keeps the document from being a session policy that grants something.
-func checkStatements(document *node) (fault string) {
-	statements, allows := document.statements(), false
-	if len(statements) == 0 {
-		return "has no Statement, so it would grant nothing"
-	}
-	for i, one := range statements {
-		if one.kind != nodeObject {
-			return fmt.Sprintf("has something else than an object as statement %d", i+1)
-		}
-		effect := one.member("Effect").literals()
-		if len(effect) != 1 || effect[0] != "Allow" && effect[0] != "Deny" {
-			return fmt.Sprintf("has a statement %d whose Effect is neither \"Allow\" nor \"Deny\"", i+1)
-		}
-		if one.member("Principal") != nil || one.member("NotPrincipal") != nil {
-			return fmt.Sprintf("has a Principal in statement %d, which a session policy may not have", i+1)
-		}
-		if one.member("Action") == nil && one.member("NotAction") == nil ||
-			one.member("Resource") == nil && one.member("NotResource") == nil {
-			return fmt.Sprintf("has a statement %d without an Action or a Resource", i+1)
-		}
-		allows = allows || effect[0] == "Allow"
-	}
-	if !allows {
-		return "has no statement that allows something, so it would grant nothing"
-	}
-	return ""
-}
-
-// grantsEverything says whether a statement allows all of S3 on everything, whatever the request.
-func grantsEverything(document *node) bool {
-	return slices.ContainsFunc(document.statements(), func(one *node) bool {
-		effect := one.member("Effect").literals()
-		return len(effect) == 1 && effect[0] == "Allow" && one.member("Condition") == nil &&
-			(one.member("NotAction") != nil || slices.ContainsFunc(one.member("Action").literals(), everyAction)) &&
-			(one.member("NotResource") != nil || slices.ContainsFunc(one.member("Resource").literals(), everyResource))
-	})
-}
-
-func everyAction(pattern string) bool {
-	rest, _ := strings.CutPrefix(strings.ToLower(pattern), "s3:")
-	return onlyStars(rest)
-}
-
-func onlyStars(pattern string) bool { return pattern != "" && strings.Trim(pattern, "*") == "" }
-
-func everyResource(pattern string) bool {
-	if onlyStars(pattern) {
-		return true
-	}
-	segments := strings.SplitN(pattern, ":", 6)
-	return len(segments) == 6 && (segments[2] == "s3" || segments[2] == "*") &&
-		segments[5] != "" && strings.Trim(segments[5], "*/") == ""
 }

@@ -72,6 +72,19 @@ func parseDirective(text string) (directive, bool) {
 	return one, found && one.key != ""
 }
 
+// variableFault refuses a directive inside a policy variable such as ${aws:username}, where a value of the entity would
+// choose the variable.
+func (t *template) variableFault() string {
+	before := ""
+	for _, literal := range t.literals[:len(t.directives)] {
+		before += literal
+		if strings.LastIndex(before, "${") > strings.LastIndexByte(before, '}') {
+			return "has a directive inside of \"${\" and \"}\", where a value would choose the policy variable"
+		}
+	}
+	return ""
+}
+
 func (t *template) templated() bool { return len(t.directives) > 0 }
 
 // String returns the template as it was written.

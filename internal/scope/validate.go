@@ -43,6 +43,10 @@ func checkRendering(s *Scope, f Facts, problems *problem.List) (warnings []strin
 		warnings = append(warnings, "policy: it allows every action on everything, so that the session may do all "+
 			"that its role may")
 	}
+	if program.policy != nil && literalVariables(program.policy) {
+		warnings = append(warnings, "policy: its Version is not \"2012-10-17\", so that policy variables such as "+
+			"${aws:username} in it are taken as they stand")
+	}
 	checkLiterals(program, s, problems)
 	if problems.Err("", "") != nil {
 		return warnings

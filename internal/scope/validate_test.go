@@ -77,7 +77,7 @@ func TestValidate_NamesTheFieldAndTheCause(t *testing.T) {
 		{"a principal", chained(), func(s *Scope) {
 			s.Buckets, s.Policy = nil, strings.Replace(ownPolicy, `"Effect"`, `"Principal":"*","Effect"`, 1)
 		},
-			"Principal in statement 1"},
+			"has a statement 1 with a Principal"},
 		{"an element twice", chained(), func(s *Scope) {
 			s.Buckets, s.Policy = nil, strings.Replace(ownPolicy, `"Effect"`, `"Effect":"Deny","Effect"`, 1)
 		}, `the element "Effect" twice`},
@@ -92,6 +92,37 @@ func TestValidate_NamesTheFieldAndTheCause(t *testing.T) {
 				strings.Replace(ownPolicy, "b/*", `b/\ud800*`, 1)
 		},
 			"not Unicode"},
+		{"a directive inside a policy variable", chained(), func(s *Scope) {
+			s.Buckets, s.Policy = nil, statementOf(`"Action":"s3:GetObject","Resource":"a/${aws:{{identity.entity.name}}}"`)
+		}, "policy: has a directive inside of \"${\" and \"}\""},
+		{"a directive behind a policy variable", chained(), func(s *Scope) {
+			s.Buckets, s.Policy = nil, statementOf(`"Action":"s3:GetObject",`+
+				`"Resource":"arn:aws:s3:::a/${aws:userid}/$/{{identity.entity.name}}"`)
+		}, ""},
+		{"a misspelt Condition", chained(), func(s *Scope) {
+			s.Buckets, s.Policy = nil, statementOf(`"Action":"s3:GetObject","Resource":"*","Conditions":{}`)
+		}, `policy: has a statement 1 with the element "Conditions", which IAM's statements do not have`},
+		{"an element in another case", chained(), func(s *Scope) {
+			s.Buckets, s.Policy = nil, statementOf(`"effect":"Deny","Action":"s3:GetObject","Resource":"*"`)
+		}, `policy: has a statement 1 with the element "effect"`},
+		{"an unknown element of the policy", chained(), func(s *Scope) {
+			s.Buckets, s.Policy = nil, `{"Versions":"2012-10-17","Statement":[]}`
+		}, `policy: has the element "Versions"`},
+		{"Action beside NotAction", chained(), func(s *Scope) {
+			s.Buckets, s.Policy = nil, statementOf(`"Action":"s3:GetObject","NotAction":"s3:*","Resource":"*"`)
+		}, "policy: has a statement 1 with both Action and NotAction"},
+		{"an Action that is null", chained(), func(s *Scope) {
+			s.Buckets, s.Policy = nil, statementOf(`"Action":null,"Resource":"*"`)
+		}, "policy: has a statement 1 whose Action is not a string or a list of them with something in it"},
+		{"no Resource in the list", chained(), func(s *Scope) {
+			s.Buckets, s.Policy = nil, statementOf(`"Action":"s3:GetObject","Resource":[]`)
+		}, "policy: has a statement 1 whose Resource is not"},
+		{"a NotResource of lists", chained(), func(s *Scope) {
+			s.Buckets, s.Policy = nil, statementOf(`"Action":"s3:GetObject","NotResource":[["*"]]`)
+		}, "policy: has a statement 1 whose Resource is not"},
+		{"a Condition that is a list", chained(), func(s *Scope) {
+			s.Buckets, s.Policy = nil, statementOf(`"Action":"s3:GetObject","Resource":"*","Condition":[]`)
+		}, "policy: has a statement 1 whose Condition is not an object"},
 		{"a deep policy", chained(), func(s *Scope) { s.Buckets, s.Policy = nil, strings.Repeat(`{"a":`, 30) },
 			"nested more than"},
 		{"a long policy", chained(), func(s *Scope) {
@@ -175,6 +206,9 @@ func TestValidate_WarnsOfWhatMayNotBeMeant(t *testing.T) {
 			"does not end in"},
 		{"a slash at the beginning", func(s *Scope) { s.Prefixes = []string{"/team/"} }, "begins with"},
 		{"everything", everything("*", "*"), "policy: it allows every action on everything"},
+		{"variables in an old policy", func(s *Scope) {
+			s.Buckets, s.Policy = nil, `{"Statement":{"Effect":"Allow","Action":"s3:GetObject","Resource":"b/${aws:userid}"}}`
+		}, `policy: its Version is not "2012-10-17"`},
 		{"all of S3", everything("s3:*", "arn:aws:s3:::*"), "every action"},
 		{"all of S3 in other letters", everything("S3:**", "*"), "every action"},
 		{"all of a bucket", everything("s3:*", "arn:aws:s3:::b/*"), ""},
@@ -209,4 +243,9 @@ func TestOutlives_NamesTheScopeAndWhatStandsInTheWay(t *testing.T) {
 		"change or delete the scope first")
 	plain := scopeOf(nil)
 	wantProblem(t, Outlives(&plain, withKeys()), "role_arn: is required")
+}
+
+// statementOf is a policy of one statement with these elements.
+func statementOf(elements string) string {
+	return `{"Version":"2012-10-17","Statement":[{"Effect":"Allow",` + elements + `}]}`
 }
