@@ -12,11 +12,10 @@ import (
 	"github.com/s3conn/vault-plugin-s3conn/internal/upstream"
 )
 
-// costs bounds the work whose cost others choose: whoever encrypted a private key, and whoever answers as S3. Without
-// it a few requests at once would take the memory and the processors of all mounts. The mounts of
-// one factory share it.
+// costs bounds the work whose cost others choose: whoever encrypted a private key, and whoever responds as S3. Without
+// it a few requests at once would take the memory and the processors of all mounts. The mounts of one factory share it.
 type costs struct {
-	derivations    *gate.Gate // of keys from passphrases: up to a second and 32 MiB each, and as much garbage
+	derivations    *gate.Gate // of keys from passphrases: up to a second and 32 MiB each, and as much garbage after it
 	largeResponses *gate.Gate // of S3, up to 8 MiB
 }
 

@@ -109,8 +109,7 @@ func fuzzWrites(f *testing.F, paths []string, bodies ...string) {
 	})
 }
 
-// asVaultSends handles a request as Vault does, the existence check first. The error is one that Vault answers with
-// 500.
+// asVaultSends handles a request as Vault does, the existence check first. The error is one that makes a 500.
 func asVaultSends(t *testing.T, b *backend, req *logical.Request) (*logical.Response, error) {
 	t.Helper()
 	if req.Operation == logical.CreateOperation || req.Operation == logical.UpdateOperation {
@@ -131,12 +130,13 @@ func FuzzScopeWrite(f *testing.F) {
 	fuzzWrites(f, []string{"scopes/keys/new", "scopes/keys/narrow", "scopes/orders/new"},
 		`{"buckets":"ledger","prefixes":["a/","b*?$"],"access":"list,read,write,delete",`+
 			`"role_arn":"arn:aws:iam::123456789012:role/x"}`,
-		`{"policy":"{\"Statement\":[{\"Effect\":\"Allow\",\"Action\":\"s3:*\",\"Resource\":\"*\"}]}","duration":"1h"}`,
+		`{"policy":"{\"Statement\":[{\"Effect\":\"Allow\",\"Action\":\"s3:*\",\"Resource\":\"*\"}]}",`+
+			`"duration":"1h"}`,
 		`{"buckets":["b-1"],"prefixes":"{{identity.entity.id}}/","session_name":"{{identity.entity.name}}",`+
 			`"session_tags":{"a":"{{identity.entity.metadata.x}}"}}`,
-		`{"buckets":"b-1","kms_key_arns":"arn:aws:kms:us-east-1:123456789012:key/1","source_cidrs":"10.0.0.0/8",`+
-			`"source_vpc_endpoints":"vpce-1","transitive_tag_keys":"a","external_id":"x","source_identity":"y",`+
-			`"generate_lease":"f"}`,
+		`{"buckets":"b-1","kms_key_arns":"arn:aws:kms:us-east-1:123456789012:key/1",`+
+			`"source_cidrs":"10.0.0.0/8","source_vpc_endpoints":"vpce-1","transitive_tag_keys":"a",`+
+			`"external_id":"x","source_identity":"y","generate_lease":"f"}`,
 		`{"buckets":{"a":1},"prefixes":[1],"access":[""],"duration":{},"session_tags":"a"}`,
 	)
 }
@@ -155,12 +155,12 @@ func FuzzPresignRequest(f *testing.F) {
 func FuzzIdentityWrite(f *testing.F) {
 	fuzzWrites(f, []string{"identity/orders/csr", "identity/bare/csr", "identity/bare/certificate",
 		"identity/orders/certificate", "identity/keys/csr", "identity/orders/renew", "identity/bare/renew"},
-		`{"key_type":"ec-p384","common_name":"x","organization":["a","b"],"country":"DE","dns_sans":"a.example",`+
-			`"uri_sans":"spiffe://x/y"}`,
+		`{"key_type":"ec-p384","common_name":"x","organization":["a","b"],"country":"DE",`+
+			`"dns_sans":"a.example","uri_sans":"spiffe://x/y"}`,
 		`{"new_key":true,"common_name":"","uri_sans":[":"]}`,
 		`{"certificate":"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----","verify":false}`,
-		`{"token":"CANARY"}`, `{"username":["CANARY"],"password":{"a":"CANARY"}}`,
-		`{"username":"u","password":"CANARY"}`,
+		`{"token":"CANARY"}`, `{"username":["CANARY"],"password":{"a":"CANARY"}}`, `{"username":"u",`+
+			`"password":"CANARY"}`,
 	)
 }
 
@@ -182,8 +182,8 @@ func FuzzStoredEntries(f *testing.F) {
 		`{"version":1,"revision":"r","buckets":["b"],"prefixes":["CANARY"],"access":["read"]}`,
 		`{"version":1,"revision":"r","policy":"{"}`,
 		`{"version":1,"id":"IDENTITY","current":{"certificate":"CANARY","private_key":"CANARY"},"record":{}}`,
-		`{"version":1,"id":"IDENTITY","waiting":{"key_type":"x","private_key":"CANARY"},"issuer":{"type":"x"},` +
-			`"renewal":{"private_key":"CANARY"}}`,
+		`{"version":1,"id":"IDENTITY","waiting":{"key_type":"x","private_key":"CANARY"},` +
+			`"issuer":{"type":"x"},"renewal":{"private_key":"CANARY"}}`,
 		`{"version":1,"phase":"grace","old_access_key":"AKIA","old_secret_key":"CANARY",` +
 			`"until":"2026-11-23T12:00:00Z"}`,
 		`{"version":9}`, `null`, `{`, ``,

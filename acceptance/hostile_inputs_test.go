@@ -74,7 +74,8 @@ func scryptKey(t *testing.T, n int) string {
 func pbkdf2Key(t *testing.T, iterations int) string {
 	t.Helper()
 	sha512 := pkix.AlgorithmIdentifier{Algorithm: asn1.ObjectIdentifier{1, 2, 840, 113549, 2, 11}}
-	return costlyKey(t, algorithm(t, pbkdf2Parameters{[]byte("saltsalt"), iterations, sha512}, 1, 2, 840, 113549, 1, 5, 12))
+	parameters := pbkdf2Parameters{[]byte("saltsalt"), iterations, sha512}
+	return costlyKey(t, algorithm(t, parameters, 1, 2, 840, 113549, 1, 5, 12))
 }
 
 // pkcs12File has a MAC that only its derivation shows to be wrong. The structures are of RFC 7292, section 4.

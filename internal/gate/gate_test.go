@@ -85,8 +85,7 @@ func TestGate_WaitEndsWithTheCaller(t *testing.T) {
 		start := time.Now()
 		leave, err := g.Enter(ctx)
 		if leave != nil || !errors.Is(err, context.DeadlineExceeded) || time.Since(start) != patience {
-			t.Errorf("the wait ended with %v after %s, want DeadlineExceeded after %s", err, time.Since(start),
-				patience)
+			t.Errorf("the wait ended with %v after %s, want DeadlineExceeded at %s", err, time.Since(start), patience)
 		}
 		leaveFirst()
 		if leave, err = g.Enter(t.Context()); err != nil { // whoever gave up has left no trace
