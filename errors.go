@@ -39,7 +39,8 @@ var (
 	// errLocked is returned to a writer that has waited for another one.
 	errLocked = errors.New("another write of this or another connection takes long; nothing was changed; try again")
 	// errSlow is returned when Vault's storage has not answered within the time for a request.
-	errSlow = errors.New("Vault's storage did not answer in time; a write may still take effect; try again")
+	errSlow = errors.New("waiting for Vault's storage: it did not answer in time; a write may still take effect; " +
+		"try again")
 )
 
 // errorResponse maps every error of a handler to the response of Vault. Only a CodedError that is not wrapped keeps its

@@ -3,7 +3,6 @@ package s3conn
 import (
 	"context"
 	"encoding/json"
-	"encoding/pem"
 	"fmt"
 	"maps"
 	"net/http"
@@ -289,7 +288,3 @@ type absence struct{}
 var absent = absence{}
 
 func with(name string, value any) map[string]any { return map[string]any{name: value} }
-
-func pemText(kind string, der []byte) string {
-	return string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}))
-}

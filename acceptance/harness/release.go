@@ -89,7 +89,8 @@ func (v *Vault) RunVersion(path, version string) {
 	v.t.Helper()
 	ctx, cancel := context.WithTimeout(v.t.Context(), readyTimeout)
 	defer cancel()
-	if err := v.Client().Sys().TuneMountWithContext(ctx, path, api.MountConfigInput{PluginVersion: version}); err != nil {
+	tuned := api.TuneMountConfigInput{PluginVersion: &version}
+	if err := v.Client().Sys().TuneMountAllowNilWithContext(ctx, path, tuned); err != nil {
 		v.t.Fatalf("tuning %s to %s: %v", path, version, err)
 	}
 }

@@ -62,11 +62,15 @@ func TestAccessKeys_AreEventuallyConsistent(t *testing.T) {
 	if keys, _ := w.ListAccessKeys(t.Context(), w.iam, first); len(keys) != 2 {
 		t.Errorf("the keys are %+v", keys)
 	}
-	if !accepted() || accepted() || !accepted() || accepted() {
-		t.Error("the new key does not flap")
+	for i, want := range []bool{true, false, true, false} {
+		if got := accepted(); got != want {
+			t.Errorf("call %d with the new key is accepted: %t, want it to flap", i+1, got)
+		}
 	}
 	w.clock.advance(10 * time.Second)
-	if !accepted() || !accepted() {
-		t.Error("the new key is still not accepted everywhere")
+	for range 2 {
+		if !accepted() {
+			t.Error("the new key is still not accepted everywhere")
+		}
 	}
 }

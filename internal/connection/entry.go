@@ -7,9 +7,9 @@ import (
 	"github.com/s3conn/vault-plugin-s3conn/internal/secret"
 )
 
-// The forms of a stored connection. 1 is the first. 2 is of connections that version 0.1.0 of the plugin must not use and
-// so refuses: those whose certificate and private key are in the identity that they name, and those whose own credentials
-// are not handed out, which it would do.
+// The forms of a stored connection. 1 is the first. 2 is of connections that version 0.1.0 of the plugin must not use
+// and so refuses: those whose certificate and private key are in the identity that they name, and those whose own
+// credentials are not handed out, which it would do.
 const (
 	inlineVersion = 1
 	entryVersion  = 2

@@ -49,7 +49,7 @@ func TestRun_RenewsWithANewKeyAndThreeWrites(t *testing.T) {
 			after.Current.Origin != identity.OriginVault {
 			t.Error("the key is the old one, or not one of Vault's")
 		}
-		if left := next.Sub(time.Now()); left < 15*time.Hour || left > 17*time.Hour ||
+		if left := time.Until(next); left < 15*time.Hour || left > 17*time.Hour ||
 			!after.Record.LastRenewal.Equal(time.Now()) {
 			t.Errorf("due again in %s, last renewal %s", left, after.Record.LastRenewal)
 		}

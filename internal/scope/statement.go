@@ -105,7 +105,10 @@ func (n *node) namesSomething() bool {
 		return n.text.String() != ""
 	}
 	return n.kind == nodeList && len(n.items) > 0 &&
-		!slices.ContainsFunc(n.items, func(item *node) bool { return item.kind != nodeString || !item.namesSomething() })
+		!slices.ContainsFunc(n.items, func(item *node) bool {
+			return item.kind != nodeString ||
+				!item.namesSomething()
+		})
 }
 
 // grantsEverything says whether a statement allows all of S3 on everything, whatever the request.

@@ -93,7 +93,8 @@ func TestValidate_NamesTheFieldAndTheCause(t *testing.T) {
 		},
 			"not Unicode"},
 		{"a directive inside a policy variable", chained(), func(s *Scope) {
-			s.Buckets, s.Policy = nil, statementOf(`"Action":"s3:GetObject","Resource":"a/${aws:{{identity.entity.name}}}"`)
+			s.Buckets = nil
+			s.Policy = statementOf(`"Action":"s3:GetObject","Resource":"a/${aws:{{identity.entity.name}}}"`)
 		}, "policy: has a directive inside of \"${\" and \"}\""},
 		{"a directive behind a policy variable", chained(), func(s *Scope) {
 			s.Buckets, s.Policy = nil, statementOf(`"Action":"s3:GetObject",`+
@@ -207,7 +208,8 @@ func TestValidate_WarnsOfWhatMayNotBeMeant(t *testing.T) {
 		{"a slash at the beginning", func(s *Scope) { s.Prefixes = []string{"/team/"} }, "begins with"},
 		{"everything", everything("*", "*"), "policy: it allows every action on everything"},
 		{"variables in an old policy", func(s *Scope) {
-			s.Buckets, s.Policy = nil, `{"Statement":{"Effect":"Allow","Action":"s3:GetObject","Resource":"b/${aws:userid}"}}`
+			s.Buckets = nil
+			s.Policy = `{"Statement":{"Effect":"Allow","Action":"s3:GetObject","Resource":"b/${aws:userid}"}}`
 		}, `policy: its Version is not "2012-10-17"`},
 		{"all of S3", everything("s3:*", "arn:aws:s3:::*"), "every action"},
 		{"all of S3 in other letters", everything("S3:**", "*"), "every action"},

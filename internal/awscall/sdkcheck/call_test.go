@@ -91,11 +91,14 @@ func TestAssumeRole_SendsAndReadsWhatTheSDKDoes(t *testing.T) {
 		t.Fatal(err)
 	}
 	compareRequests(t, ours, theirs)
-	if got.Credentials.AccessKeyID != *want.Credentials.AccessKeyId || got.Credentials.SecretAccessKey.Reveal() != *want.Credentials.SecretAccessKey ||
-		got.Credentials.SessionToken.Reveal() != *want.Credentials.SessionToken || !got.Expiration.Equal(*want.Credentials.Expiration) ||
+	//lint:ignore SA1019 AWS's documents name it, and STS returns it.
+	packed := int(*want.PackedPolicySize)
+	if got.Credentials.AccessKeyID != *want.Credentials.AccessKeyId ||
+		got.Credentials.SecretAccessKey.Reveal() != *want.Credentials.SecretAccessKey ||
+		got.Credentials.SessionToken.Reveal() != *want.Credentials.SessionToken ||
+		!got.Expiration.Equal(*want.Credentials.Expiration) ||
 		got.ARN != *want.AssumedRoleUser.Arn ||
-		got.PackedPolicySize != int(*want.PackedPolicySize) ||
-		got.SourceIdentity != *want.SourceIdentity {
+		got.PackedPolicySize != packed || got.SourceIdentity != *want.SourceIdentity {
 		t.Errorf("the session is %+v, want %+v", got, want)
 	}
 }
