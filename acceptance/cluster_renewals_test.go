@@ -63,8 +63,8 @@ func (r *clusterRenewal) ends() {
 		}
 		return nil
 	})
-	t.Logf("%s: it was answered HTTP %d: %s, %v; the next leader had renewed within %s", r.name, asked.status, asked.body,
-		asked.err, time.Since(changed))
+	t.Logf("%s: it was answered HTTP %d: %s, %v; the next leader had renewed within %s", r.name, asked.status,
+		asked.body, asked.err, time.Since(changed))
 	if renewed := strings.Count(r.ca.Log(), "path=/rekey"); renewed != 1 {
 		t.Errorf("%s: step-ca renewed %d certificates, want 1", r.name, renewed)
 	}

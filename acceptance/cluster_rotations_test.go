@@ -92,7 +92,8 @@ func (r *clusterRotation) ends() {
 	t.Logf("%s: every node hands out the new key %s after it was accepted", r.name, time.Since(changed))
 	keys := r.iam.Keys("app")
 	if made := r.iam.Calls("CreateAccessKey"); len(keys) != 2 || made != 1 {
-		t.Fatalf("%s: IAM has %d keys and was asked for one %d times, want the old one and one new", r.name, len(keys), made)
+		t.Fatalf("%s: IAM has %d keys and was asked for one %d times, want the old one and one new", r.name, len(keys),
+			made)
 	}
 	for i, via := range nodes {
 		r.assertRotated(fmt.Sprintf("operator %d, asking again", i), r.rotate(t.Context(), newRawVault(t, via.vault)))
