@@ -35,12 +35,14 @@ func TestAgent_TemplateNeverHoldsAnExpiredSession(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := newSessionStack(t, harness.VaultOptions{InMemory: true}, rolesanywheretest.Options{Lifetime: test.life})
+			s := newSessionStack(t, harness.VaultOptions{InMemory: true},
+				rolesanywheretest.Options{Lifetime: test.life})
 			s.write("config/orders", s.fields(map[string]any{"generate_lease": test.leased}))
 			dir := s.example("vault-agent", "creds.hcl")
 			agent := harness.StartAgent(t, filepath.Join(dir, test.config), "VAULT_ADDR="+s.vault.Address())
 			rendered := filepath.Join(dir, "credentials")
-			harness.WaitFor(t, "the first rendering", func(context.Context) error { _, err := os.Stat(rendered); return err })
+			harness.WaitFor(t, "the first rendering",
+				func(context.Context) error { _, err := os.Stat(rendered); return err })
 			s.watch("the rendered file", func() (seen, error) { return readRendered(rendered) })
 			if !agent.Running() {
 				t.Error("Agent has ended")
@@ -54,7 +56,8 @@ func TestProxy_NeverServesAnExpiredSession(t *testing.T) {
 	for name, leased := range map[string]bool{"leased": true, "leaseless": false} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := newSessionStack(t, harness.VaultOptions{InMemory: true}, rolesanywheretest.Options{Lifetime: shortSession})
+			s := newSessionStack(t, harness.VaultOptions{InMemory: true},
+				rolesanywheretest.Options{Lifetime: shortSession})
 			s.write("config/orders", s.fields(map[string]any{"generate_lease": leased}))
 			client := s.clientOf(s.fronted("vault-proxy", "proxy.hcl", "creds.hcl", "/v1/s3conn/creds/orders"))
 			s.watch("the proxy's answer", func() (seen, error) {
@@ -96,7 +99,8 @@ func TestLifetimeWatcher_LeadsToFreshCredentials(t *testing.T) {
 		watcher.Stop()
 		lowest = min(lowest, time.Until(held.expiration))
 	}
-	t.Logf("lowest remaining lifetime held by the app: %s over %d sessions, %d CreateSession calls", lowest, len(keys), s.aws.Sessions())
+	t.Logf("lowest remaining lifetime held by the app: %s over %d sessions, %d CreateSession calls", lowest, len(keys),
+		s.aws.Sessions())
 	if lowest < 50*time.Second {
 		t.Errorf("the watcher led to new credentials with %s left, want about a minute", lowest)
 	}
@@ -151,8 +155,8 @@ func readRendered(path string) (seen, error) {
 	return seen{string(parts[2]), expiration, info.ModTime()}, err
 }
 
-// watch looks many times a second, until the session has changed often enough: what is there must never be missing, never
-// be expired, and must have had 60 seconds left when it came.
+// watch looks many times a second, until the session has changed often enough: what is there must never be missing,
+// never be expired, and must have had 60 seconds left when it came.
 func (s *sessionStack) watch(what string, look func() (seen, error)) {
 	s.t.Helper()
 	const latency = 1500 * time.Millisecond // between the plugin's answer and the consumer's clock, on a busy machine
@@ -182,5 +186,6 @@ func (s *sessionStack) watch(what string, look func() (seen, error)) {
 		}
 	}
 	s.t.Logf("%s: %d changes; lowest remaining lifetime %s, lowest when it came %s; %d CreateSession calls",
-		what, len(keys)-1, lowest.Truncate(time.Millisecond), lowestAtFirst.Truncate(time.Millisecond), s.aws.Sessions())
+		what, len(keys)-1, lowest.Truncate(time.Millisecond), lowestAtFirst.Truncate(time.Millisecond),
+		s.aws.Sessions())
 }

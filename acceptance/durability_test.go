@@ -20,9 +20,12 @@ func TestSession_OneCallServesHundredsOfColdReaders(t *testing.T) {
 		// An account each: the budget is per account, and is not what this test is about.
 		role := fmt.Sprintf("arn:aws:iam::%012d:role/orders", i+1)
 		swap := func(arn string) string {
-			return fmt.Sprintf("%s%012d%s", arn[:len("arn:aws:rolesanywhere:us-east-1:")], i+1, arn[len("arn:aws:rolesanywhere:us-east-1:")+12:])
+			return fmt.Sprintf("%s%012d%s", arn[:len("arn:aws:rolesanywhere:us-east-1:")], i+1,
+				arn[len("arn:aws:rolesanywhere:us-east-1:")+12:])
 		}
-		s.write(fmt.Sprintf("config/orders-%d", i), s.fields(map[string]any{"role_arn": role, "profile_arn": swap(profileARN), "trust_anchor_arn": swap(trustAnchorARN)}))
+		s.write(fmt.Sprintf("config/orders-%d", i),
+			s.fields(map[string]any{"role_arn": role, "profile_arn": swap(profileARN),
+				"trust_anchor_arn": swap(trustAnchorARN)}))
 	}
 	s.readAll(readers, func(int) string { return fmt.Sprintf("creds/orders-%d", connections) })
 	if n := s.aws.Calls(); n != 1 {

@@ -38,14 +38,16 @@ func (s *stack) examplePolicy(file string) {
 func (s *stack) token(policyFile string) string {
 	s.t.Helper()
 	s.examplePolicy(policyFile)
-	secret, err := s.api.Auth().Token().CreateWithContext(s.t.Context(), &api.TokenCreateRequest{Policies: []string{"app"}, NoDefaultPolicy: true})
+	secret, err := s.api.Auth().Token().CreateWithContext(s.t.Context(),
+		&api.TokenCreateRequest{Policies: []string{"app"}, NoDefaultPolicy: true})
 	if err != nil {
 		s.t.Fatal(err)
 	}
 	return secret.Auth.ClientToken
 }
 
-// example copies a directory of examples, and gives it an AppRole's role-id and secret-id with one of the example policies.
+// example copies a directory of examples, and gives it an AppRole's role-id and secret-id with one of the example
+// policies.
 func (s *stack) example(name, policyFile string) string {
 	s.t.Helper()
 	dir := s.t.TempDir()
@@ -53,12 +55,14 @@ func (s *stack) example(name, policyFile string) string {
 		s.t.Fatal(err)
 	}
 	s.examplePolicy(policyFile)
-	err := s.api.Sys().EnableAuthWithOptionsWithContext(s.t.Context(), "approle", &api.EnableAuthOptions{Type: "approle"})
+	err := s.api.Sys().EnableAuthWithOptionsWithContext(s.t.Context(), "approle",
+		&api.EnableAuthOptions{Type: "approle"})
 	if err != nil && !strings.Contains(err.Error(), "already in use") {
 		s.t.Fatal(err)
 	}
 	logical := s.api.Logical()
-	if _, err := logical.WriteWithContext(s.t.Context(), "auth/approle/role/app", map[string]any{"token_policies": "app"}); err != nil {
+	if _, err := logical.WriteWithContext(s.t.Context(), "auth/approle/role/app",
+		map[string]any{"token_policies": "app"}); err != nil {
 		s.t.Fatal(err)
 	}
 	role, err := logical.ReadWithContext(s.t.Context(), "auth/approle/role/app/role-id")
@@ -77,8 +81,8 @@ func (s *stack) example(name, policyFile string) string {
 	return dir
 }
 
-// fronted runs an example of Vault Agent or Proxy with nothing changed but its port, waits until it serves the path to a
-// client without a token, and returns its address.
+// fronted runs an example of Vault Agent or Proxy with nothing changed but its port, waits until it serves the path
+// to a client without a token, and returns its address.
 func (s *stack) fronted(name, file, policyFile, path string) string {
 	s.t.Helper()
 	config := filepath.Join(s.example(name, policyFile), file)

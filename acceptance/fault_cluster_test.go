@@ -13,8 +13,8 @@ import (
 	"github.com/s3conn/vault-plugin-s3conn/rolesanywhere/rolesanywheretest"
 )
 
-// stepDownLimit is how long a leader's step-down may take while the service hangs. A request in flight holds Vault's state
-// lock, and the plugin gives a call up after 10 s.
+// stepDownLimit is how long a leader's step-down may take while the service hangs. A request in flight holds Vault's
+// state lock, and the plugin gives a call up after 10 s.
 const stepDownLimit = 15 * time.Second
 
 var errStillLeads = errors.New("the old leader still leads")
@@ -24,8 +24,8 @@ func TestFaults_ClusterMatrix(t *testing.T) {
 	cluster := harness.StartCluster(t, 3, harness.VaultOptions{PluginRace: true})
 	cluster.RegisterPlugin(pluginName)
 	leader := cluster.Leader()
-	// A node that has just joined is unsealed twice, and Vault then waits for a step-down in the wrong one of two places:
-	// "Core.StepDown" in Vault 1.21. One that was restarted is not.
+	// A node that has just joined is unsealed twice, and Vault then waits for a step-down in the wrong one of two
+	// places: "Core.StepDown" in Vault 1.21. One that was restarted is not.
 	for i := range cluster.Nodes {
 		if i != leader {
 			cluster.Restart(i)
@@ -33,17 +33,20 @@ func TestFaults_ClusterMatrix(t *testing.T) {
 	}
 	s := newServerUnderLoad(t, cluster.Nodes[leader])
 	// The readers of one node that leads no longer, and of one that never has: both pass their requests on.
-	other := startLoad(t, newRawVault(t, cluster.Nodes[(leader+1)%3]), "s3conn/creds/"+s.names[0], "s3conn/sdk/"+s.names[1])
+	other := startLoad(t, newRawVault(t, cluster.Nodes[(leader+1)%3]), "s3conn/creds/"+s.names[0],
+		"s3conn/sdk/"+s.names[1])
 	s.load.readers = append(s.load.readers, other.readers...)
 
 	rows := []string{strings.TrimRight(processTableHead, "\n")}
 	rows = append(rows,
 		s.meet(processFault{name: "operator step-down", do: func() { leader = cluster.StepDown() }}),
-		s.meet(processFault{name: "operator step-down while the service hangs", do: func() { leader = s.stepDownWhileHanging(cluster, leader) }}),
+		s.meet(processFault{name: "operator step-down while the service hangs",
+			do: func() { leader = s.stepDownWhileHanging(cluster, leader) }}),
 	)
 	t.Logf("%d sessions for %d connections so far", s.front.Sessions(), loadedConnections)
 	if n := s.front.Sessions(); n != loadedConnections {
-		t.Errorf("%d sessions were obtained over the step-downs, want the %d of the start: sessions are lost", n, loadedConnections)
+		t.Errorf("%d sessions were obtained over the step-downs, want the %d of the start: sessions are lost", n,
+			loadedConnections)
 	}
 	// The readers of a killed node have nobody to ask: only those of the nodes left are counted.
 	s.load.stop()
@@ -51,11 +54,13 @@ func TestFaults_ClusterMatrix(t *testing.T) {
 	left := (leader + 1) % 3
 	raw := newRawVault(t, cluster.Nodes[left])
 	s.load = startLoad(t, raw, "s3conn/creds/"+s.names[0], "s3conn/sdk/"+s.names[1], "s3conn/creds/"+s.names[2])
-	rows = append(rows, s.meet(processFault{name: "kill -9 of the leader", do: func() { leader = cluster.Kill(leader) }}))
+	rows = append(rows, s.meet(processFault{name: "kill -9 of the leader",
+		do: func() { leader = cluster.Kill(leader) }}))
 	t.Log(strings.Join(rows, "\n"))
 	s.load.stop()
 	if n := s.front.Sessions(); n != loadedConnections {
-		t.Errorf("%d sessions were obtained over all faults, want the %d of the start: sessions are lost", n, loadedConnections)
+		t.Errorf("%d sessions were obtained over all faults, want the %d of the start: sessions are lost", n,
+			loadedConnections)
 	}
 	s.vault = cluster.Nodes[leader]
 	s.assertNothingLeft()
@@ -75,14 +80,18 @@ func (s *serverUnderLoad) stepDownWhileHanging(cluster *harness.Cluster, leader 
 	const hanging = 3
 	for i := range hanging {
 		name := []string{"hanging-a", "hanging-b", "hanging-c"}[i]
-		if err := raw.write(s.t.Context(), "s3conn/config/"+name, s.front.connection(s.t, 100+i, name, nil)); err != nil {
+		if err := raw.write(s.t.Context(), "s3conn/config/"+name,
+			s.front.connection(s.t, 100+i, name, nil)); err != nil {
 			s.t.Fatal(err)
 		}
 		for _, path := range []string{"s3conn/creds/", "s3conn/sdk/"} {
 			wg.Go(func() { raw.ask(ctx, http.MethodGet, path+name, "") })
 		}
 	}
-	harness.WaitFor(s.t, "the calls that hang", func(ctx context.Context) error { return s.front.WaitCalls(ctx, calls+hanging) })
+	harness.WaitFor(s.t, "the calls that hang", func(ctx context.Context) error {
+		return s.front.WaitCalls(ctx,
+			calls+hanging)
+	})
 
 	started := time.Now()
 	if err := cluster.Nodes[leader].Client().Sys().StepDownWithContext(s.t.Context()); err != nil {
@@ -98,7 +107,8 @@ func (s *serverUnderLoad) stepDownWhileHanging(cluster *harness.Cluster, leader 
 		return nil
 	})
 	took := time.Since(started)
-	s.t.Logf("a step-down with %d calls that hang: answered after %s, another node is active after %s", hanging, answered, took)
+	s.t.Logf("a step-down with %d calls that hang: answered after %s, another node is active after %s", hanging,
+		answered, took)
 	if took > stepDownLimit {
 		s.t.Errorf("a step-down while the service hangs took %s, want at most %s", took, stepDownLimit)
 	}

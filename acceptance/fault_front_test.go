@@ -25,8 +25,8 @@ import (
 	"github.com/s3conn/vault-plugin-s3conn/rolesanywhere/rolesanywheretest"
 )
 
-// front serves the stand-in for IAM Roles Anywhere over TLS and can fail below HTTP: show a certificate of another CA, or
-// close its port. Its clock can be set wrong.
+// front serves the stand-in for IAM Roles Anywhere over TLS and can fail below HTTP: show a certificate of another
+// CA, or close its port. Its clock can be set wrong.
 type front struct {
 	*rolesanywheretest.Service
 	authority *rolesanywheretest.Authority
@@ -73,12 +73,13 @@ func (f *front) open() error {
 		Handler:     f.Service,
 		ReadTimeout: 30 * time.Second,
 		ErrorLog:    log.New(io.Discard, "", 0), // refused handshakes are what some tests are about
-		TLSConfig: &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
-			if f.foreign.Load() {
-				return &f.alien, nil
-			}
-			return &f.known, nil
-		}},
+		TLSConfig: &tls.Config{MinVersion: tls.VersionTLS12,
+			GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+				if f.foreign.Load() {
+					return &f.alien, nil
+				}
+				return &f.known, nil
+			}},
 	}
 	server := f.server
 	go func() {

@@ -229,7 +229,8 @@ func (l *load) waitServed(ctx context.Context, within time.Duration) bool {
 	called := time.Now()
 	return eventually(ctx, within, func() bool {
 		for _, r := range l.readers {
-			if seen := r.take(); !seen.lastSuccess.After(called.Add(loadReadsEvery)) || seen.lastFailure.After(seen.lastSuccess) {
+			if seen := r.take(); !seen.lastSuccess.After(called.Add(loadReadsEvery)) ||
+				seen.lastFailure.After(seen.lastSuccess) {
 				return false
 			}
 		}

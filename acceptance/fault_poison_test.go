@@ -22,34 +22,47 @@ var vaultRefuses = regexp.MustCompile(`^\{"errors":\["(invalid character|malform
 func poison() []string {
 	deep := strings.Repeat(`{"a":`, 200) + "1" + strings.Repeat("}", 200)
 	return []string{
-		``, `null`, `[]`, `"text"`, `0`, `{`, `{"access_key"`, "\x00", "{\"access_key\":\"\x00\xff\"}", `{"access_key":"\ud800"}`,
-		`{"auth_type":"roles_anywhere"}`, `{"auth_type":["roles_anywhere"]}`, `{"auth_type":"ROLES_ANYWHERE","duration":-1}`,
-		`{"duration":1e400}`, `{"duration":99999999999999999999999}`, `{"duration":"9223372036854775807h"}`, `{"duration":-0.0}`,
-		`{"name":"other","access_key":"A","secret_key":"b","s3_endpoint":"http://127.0.0.1:1"}`, `{"name":{"a":1}}`, `{"":""}`, `{"__proto__":{"a":1}}`,
-		`{"certificate":"-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----"}`, `{"private_key":"-----BEGIN"}`,
+		``, `null`, `[]`, `"text"`, `0`, `{`, `{"access_key"`, "\x00", "{\"access_key\":\"\x00\xff\"}",
+		`{"access_key":"\ud800"}`,
+		`{"auth_type":"roles_anywhere"}`, `{"auth_type":["roles_anywhere"]}`,
+		`{"auth_type":"ROLES_ANYWHERE","duration":-1}`,
+		`{"duration":1e400}`, `{"duration":99999999999999999999999}`, `{"duration":"9223372036854775807h"}`,
+		`{"duration":-0.0}`,
+		`{"name":"other","access_key":"A","secret_key":"b","s3_endpoint":"http://127.0.0.1:1"}`, `{"name":{"a":1}}`,
+		`{"":""}`, `{"__proto__":{"a":1}}`,
+		`{"certificate":"-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----"}`,
+		`{"private_key":"-----BEGIN"}`,
 		`{"auth_type":"roles_anywhere","private_key":"-----BEGIN ENCRYPTED PRIVATE KEY-----\nMAA=\n-----END ENCRYPTED PRIVATE KEY-----","private_key_passphrase":"x"}`,
-		`{"proxy_url":"http://%zz"}`, `{"proxy_url":"socks5://[::1]:99999"}`, `{"rolesanywhere_endpoint":"https://[::1"}`,
+		`{"proxy_url":"http://%zz"}`, `{"proxy_url":"socks5://[::1]:99999"}`,
+		`{"rolesanywhere_endpoint":"https://[::1"}`,
 		`{"s3_endpoint":"http://127.0.0.1:0"}`, `{"ca_cert":"` + strings.Repeat("A", 1<<20) + `"}`,
 		`{"session_name":"` + strings.Repeat("é\u202e", 5000) + `"}`, deep, `{"access_key":` + deep + `}`,
-		`{"secret_key":"a","secret_key":"b","access_key":"c","s3_endpoint":"http://127.0.0.1:1"}`, `{"verify_connection":"maybe"}`, `{"verify_connection":true,"access_key":"a","secret_key":"b","s3_endpoint":"http://127.0.0.1:1"}`,
-		`{"role_arn":"arn:aws:iam::::::role/"}`, `{"profile_arn":"arn:::::"}`, `{"custom_region":"../../etc"}`, `{"s3_region":"\r\nX-Forged: 1"}`,
+		`{"secret_key":"a","secret_key":"b","access_key":"c","s3_endpoint":"http://127.0.0.1:1"}`,
+		`{"verify_connection":"maybe"}`, `{"verify_connection":true,"access_key":"a","secret_key":"b","s3_endpoint":"http://127.0.0.1:1"}`,
+		`{"role_arn":"arn:aws:iam::::::role/"}`, `{"profile_arn":"arn:::::"}`, `{"custom_region":"../../etc"}`,
+		`{"s3_region":"\r\nX-Forged: 1"}`,
 	}
 }
 
 func poisonedPaths() []string {
 	long := strings.Repeat("n", 3000)
 	return []string{
-		"config/x", "config", "config/", "config/x/y", "config/%00", "config/..%2fcreds", "config/" + long, "config/%F0%9F%92%A5", "config/-", "config/a.b-c_d",
-		"test", "test/", "test/x", "test/x/y", "creds", "creds/x", "creds/x/", "creds/%2e%2e", "creds/" + long, "sdk/x", "sdk", "sdk/%25", "session/x", "nothing/x",
+		"config/x", "config", "config/", "config/x/y", "config/%00", "config/..%2fcreds", "config/" + long,
+		"config/%F0%9F%92%A5", "config/-", "config/a.b-c_d",
+		"test", "test/", "test/x", "test/x/y", "creds", "creds/x", "creds/x/", "creds/%2e%2e", "creds/" + long, "sdk/x",
+		"sdk", "sdk/%25", "session/x", "nothing/x",
 	}
 }
 
-var poisonedMethods = []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, "LIST", http.MethodHead, http.MethodOptions, "PURGE"}
+var poisonedMethods = []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete,
+	"LIST", http.MethodHead, http.MethodOptions, "PURGE"}
 
 // randomBody is JSON in which fields of a connection hold anything. Nothing in it can be an address of AWS's.
 func randomBody(r *rand.Rand) string {
-	fields := []string{"auth_type", "region", "custom_region", "access_key", "secret_key", "profile_arn", "role_arn", "trust_anchor_arn", "session_name",
-		"send_session_name", "duration", "extended_duration", "certificate", "private_key", "private_key_passphrase", "pkcs12", "generate_lease",
+	fields := []string{"auth_type", "region", "custom_region", "access_key", "secret_key", "profile_arn", "role_arn",
+		"trust_anchor_arn", "session_name",
+		"send_session_name", "duration", "extended_duration", "certificate", "private_key", "private_key_passphrase",
+		"pkcs12", "generate_lease",
 		"s3_region", "s3_path_style", "ca_cert", "proxy_url", "verify_connection", "name", "unknown"}
 	body := map[string]any{}
 	for range r.IntN(len(fields)) {
@@ -87,7 +100,8 @@ func randomValue(r *rand.Rand, depth int) any {
 	case n == 5 && depth < 4:
 		return []any{randomValue(r, depth+1), randomValue(r, depth+1)}
 	case n == 6:
-		return []string{"true", "1h", "-1", "arn:aws:iam::123456789012:role/x", profileARN, "-----BEGIN PRIVATE KEY-----", "us-east-1", "access_key"}[r.IntN(8)]
+		return []string{"true", "1h", "-1", "arn:aws:iam::123456789012:role/x", profileARN,
+			"-----BEGIN PRIVATE KEY-----", "us-east-1", "access_key"}[r.IntN(8)]
 	}
 	text := make([]rune, r.IntN(60))
 	for i := range text {
@@ -127,11 +141,13 @@ func TestFaults_PoisonNeverKillsThePlugin(t *testing.T) {
 	r := rand.New(rand.NewPCG(seed, 0))
 	for range randomRequests {
 		method := poisonedMethods[r.IntN(5)]
-		path := []string{"config/x", "config/" + fmt.Sprint(r.IntN(20)), "test", "test/x", "creds/x", "sdk/x"}[r.IntN(6)]
+		path := []string{"config/x", "config/" + fmt.Sprint(r.IntN(20)), "test", "test/x", "creds/x",
+			"sdk/x"}[r.IntN(6)]
 		send(method, path, randomBody(r))
 	}
 	seen := s.load.take()
-	t.Logf("answers by status: %v; %d warm reads meanwhile, %d failed, the longest took %s", statuses, seen.reads, seen.failed, seen.longest)
+	t.Logf("answers by status: %v; %d warm reads meanwhile, %d failed, the longest took %s", statuses, seen.reads,
+		seen.failed, seen.longest)
 	if seen.failed > 0 || seen.reads == 0 {
 		t.Errorf("%d of %d warm reads failed, the last with %s", seen.failed, seen.reads, seen.says)
 	}

@@ -43,7 +43,8 @@ func newServerUnderLoad(t *testing.T, vault *harness.Vault) *serverUnderLoad {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &serverUnderLoad{t: t, vault: vault, raw: newRawVault(t, vault), front: newFront(t, authority, rolesanywheretest.Options{})}
+	s := &serverUnderLoad{t: t, vault: vault, raw: newRawVault(t, vault),
+		front: newFront(t, authority, rolesanywheretest.Options{})}
 	var paths []string
 	for i := range loadedConnections {
 		name := fmt.Sprintf("orders-%d", i)
@@ -77,7 +78,8 @@ func (s *serverUnderLoad) meet(fault processFault) string {
 	if fault.spares && seen.failed > 0 {
 		s.t.Errorf("%s: %d of %d reads failed, the last with %s", fault.name, seen.failed, seen.reads, seen.says)
 	}
-	return fmt.Sprintf("| %s | %.1f s | %d | %d | %s | %.1f s | %s |", fault.name, lasted.Seconds(), seen.reads, seen.failed,
+	return fmt.Sprintf("| %s | %.1f s | %d | %d | %s | %.1f s | %s |", fault.name, lasted.Seconds(), seen.reads,
+		seen.failed,
 		seen.longest.Round(time.Millisecond), outage.Seconds(), shortly(seen.says))
 }
 
@@ -106,7 +108,8 @@ func TestFaults_ProcessMatrix(t *testing.T) {
 	}
 	t.Log(strings.Join(rows, "\n"))
 	if n := s.front.Sessions(); n != loadedConnections {
-		t.Errorf("%d sessions were obtained over all faults, want the %d of the start: sessions are lost", n, loadedConnections)
+		t.Errorf("%d sessions were obtained over all faults, want the %d of the start: sessions are lost", n,
+			loadedConnections)
 	}
 	s.load.stop()
 	s.assertNothingLeft()
@@ -129,7 +132,8 @@ func (s *serverUnderLoad) assertNothingLeft() {
 	s.t.Helper()
 	assertNoConnections(s.t, "after all faults", pluginPID(s.t, s.vault), s.front.address)
 	if all, left := dumpGoroutines(s.t, s.vault); all == 0 || len(left) > 0 {
-		s.t.Errorf("of the plugin's %d goroutines %d are of calls that have ended:\n%s", all, len(left), strings.Join(left, "\n"))
+		s.t.Errorf("of the plugin's %d goroutines %d are of calls that have ended:\n%s", all, len(left),
+			strings.Join(left, "\n"))
 	}
 	s.front.assertNoLeak(s.t, "the log", s.vault.ServerLog())
 }

@@ -15,22 +15,24 @@ import (
 )
 
 const (
-	// A session of faultSession is refreshed from 44 s on and is handed out until 66 s. A fault from 41 s to 51 s meets the
-	// refresh, and leaves the time that a call which hangs (10 s) and a pause (5 s) need before the session's end.
+	// A session of faultSession is refreshed from 44 s on and is handed out until 66 s. A fault from 41 s to 51 s
+	// meets the refresh, and leaves the time that a call which hangs (10 s) and a pause (5 s) need before the
+	// session's end.
 	faultSession = 126 * time.Second
 	untilRefresh = (faultSession - time.Minute) * 2 / 3
 	faultBegins  = untilRefresh - 3*time.Second
 	faultLasts   = 10 * time.Second
 
-	// A cold reader gets the last error for a cool-down of 5 s, then waits for a call, at the most for its 10 s; the rest is
-	// a busy machine's.
+	// A cold reader gets the last error for a cool-down of 5 s, then waits for a call, at the most for its 10 s; the
+	// rest is a busy machine's.
 	coldRecovery = 20 * time.Second
-	// The longest that a warm read may take although nothing but a busy machine holds it up: less than a call that hangs.
+	// The longest that a warm read may take although nothing but a busy machine holds it up: less than a call that
+	// hangs.
 	warmStall = 8 * time.Second
 )
 
-// faultCell is one fault's own service with two warm connections and two cold ones. All cells share one Vault and run at
-// the same time: the faults' figures are under the load of all.
+// faultCell is one fault's own service with two warm connections and two cold ones. All cells share one Vault and run
+// at the same time: the faults' figures are under the load of all.
 type faultCell struct {
 	upstreamFault
 	t     *testing.T
@@ -101,7 +103,8 @@ func TestFaults_UpstreamMatrix(t *testing.T) {
 	}
 
 	rows := []string{"",
-		"| fault of " + faultLasts.String() + " | warm reads | failed | longest | cold reads failed | of | recovery of cold | said to cold readers |",
+		"| fault of " + faultLasts.String() + " | warm reads | failed | longest | cold reads failed | of | recovery " +
+			"of cold | said to cold readers |",
 		"|---|---:|---:|---:|---:|---:|---:|---|"}
 	log := vault.ServerLog()
 	for _, c := range cells {
@@ -114,8 +117,10 @@ func TestFaults_UpstreamMatrix(t *testing.T) {
 	if now := pluginPID(t, vault); now != pid {
 		t.Errorf("the plugin's process is %d, and was %d before the faults", now, pid)
 	}
-	t.Logf("plugin: %d open files before, %d after; %d threads before, %d after", filesBefore, openFiles(pid), threadsBefore, threads(pid))
-	// Vault may keep a few more connections of its own to the plugin than at first; a leak would be one for each of the calls.
+	t.Logf("plugin: %d open files before, %d after; %d threads before, %d after", filesBefore, openFiles(pid),
+		threadsBefore, threads(pid))
+	// Vault may keep a few more connections of its own to the plugin than at first; a leak would be one for each of
+	// the calls.
 	if left := openFiles(pid); left > filesBefore+8 {
 		t.Errorf("the plugin has %d open files after the faults, and had %d", left, filesBefore)
 	}
@@ -128,10 +133,14 @@ func assertNoGoroutinesLeft(t *testing.T, vault *harness.Vault, raw *rawVault, c
 	all, left := dumpGoroutines(t, vault)
 	t.Logf("plugin: %d goroutines at the end, %d of them of upstream calls", all, len(left))
 	if all == 0 || len(left) > 0 {
-		t.Errorf("of the plugin's %d goroutines %d are of calls that have ended:\n%s", all, len(left), strings.Join(left, "\n"))
+		t.Errorf("of the plugin's %d goroutines %d are of calls that have ended:\n%s", all, len(left),
+			strings.Join(left, "\n"))
 	}
 	// The first request after a crash may meet a connection that Vault still believes in.
-	if !eventually(t.Context(), time.Minute, func() bool { return raw.ask(t.Context(), http.MethodGet, c.warmPaths()[0], "").status == http.StatusOK }) {
+	if !eventually(t.Context(), time.Minute, func() bool {
+		return raw.ask(t.Context(), http.MethodGet, c.warmPaths()[0],
+			"").status == http.StatusOK
+	}) {
 		t.Fatal("the plugin is not back after its end")
 	}
 	c.front.Reset()
@@ -216,19 +225,23 @@ func (c *faultCell) row() string {
 
 func (c *faultCell) judge(log string) {
 	if c.warmSeen.failed > 0 || c.warmSeen.reads == 0 {
-		c.t.Errorf("%s: %d of %d reads of warm connections failed, the last with %s", c.name, c.warmSeen.failed, c.warmSeen.reads, c.warmSeen.says)
+		c.t.Errorf("%s: %d of %d reads of warm connections failed, the last with %s", c.name, c.warmSeen.failed,
+			c.warmSeen.reads, c.warmSeen.says)
 	}
 	if c.warmSeen.longest > warmStall {
 		c.t.Errorf("%s: a read of a warm connection took %s, want at most %s", c.name, c.warmSeen.longest, warmStall)
 	}
 	if !c.answeredThen {
-		c.t.Errorf("%s: cold connections are not served within %s of the fault's end: %s", c.name, coldRecovery, c.coldSeen.says)
+		c.t.Errorf("%s: cold connections are not served within %s of the fault's end: %s", c.name, coldRecovery,
+			c.coldSeen.says)
 	}
 	switch {
 	case c.slow && c.coldSeen.failed > 0:
-		c.t.Errorf("%s: %d reads of cold connections failed, the last with %s", c.name, c.coldSeen.failed, c.coldSeen.says)
+		c.t.Errorf("%s: %d reads of cold connections failed, the last with %s", c.name, c.coldSeen.failed,
+			c.coldSeen.says)
 	case !c.slow && (c.coldSeen.failed == 0 || !strings.Contains(c.coldSeen.says, c.says)):
-		c.t.Errorf("%s: %d reads of cold connections failed, the last with %q, want %q", c.name, c.coldSeen.failed, c.coldSeen.says, c.says)
+		c.t.Errorf("%s: %d reads of cold connections failed, the last with %q, want %q", c.name, c.coldSeen.failed,
+			c.coldSeen.says, c.says)
 	}
 	for _, r := range c.warm.readers {
 		if r.take().last.accessKey == c.first[r.path] {

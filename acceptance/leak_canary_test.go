@@ -19,7 +19,8 @@ import (
 	"testing"
 )
 
-// canaries are secrets that can be told apart from everything else, planted where secrets belong or may end up by mistake.
+// canaries are secrets that can be told apart from everything else, planted where secrets belong or may end up by
+// mistake.
 type canaries struct {
 	mark   string // begins each, so that two sets can be told apart
 	mu     sync.Mutex
@@ -53,7 +54,8 @@ func (c *canaries) found(text string) []string {
 	for _, canary := range slices.Sorted(maps.Keys(c.places)) {
 		for form, image := range images(canary) {
 			if at := strings.Index(text, image); at >= 0 {
-				places = append(places, fmt.Sprintf("%s (%s): ...%s...", c.places[canary], form, text[max(0, at-120):min(len(text), at+160)]))
+				places = append(places, fmt.Sprintf("%s (%s): ...%s...", c.places[canary], form,
+					text[max(0, at-120):min(len(text), at+160)]))
 				break
 			}
 		}
@@ -61,11 +63,12 @@ func (c *canaries) found(text string) []string {
 	return places
 }
 
-// images are what a text looks like in a log. Base64 has three, by where the text begins; their first and last characters
-// depend on the neighbours and are left out.
+// images are what a text looks like in a log. Base64 has three, by where the text begins; their first and last
+// characters depend on the neighbours and are left out.
 func images(text string) map[string]string {
 	quoted, _ := json.Marshal(text) // a string can be encoded
-	all := map[string]string{"as it is": text, "as JSON": strings.Trim(string(quoted), `"`), "in hex": hex.EncodeToString([]byte(text))}
+	all := map[string]string{"as it is": text, "as JSON": strings.Trim(string(quoted), `"`),
+		"in hex": hex.EncodeToString([]byte(text))}
 	for shift := range 3 {
 		encoded := base64.StdEncoding.EncodeToString([]byte(strings.Repeat("x", shift) + text))
 		begin := []int{0, 2, 3}[shift]
@@ -78,7 +81,8 @@ func images(text string) map[string]string {
 	return all
 }
 
-// encryptedKey encrypts a PKCS#8 key with a passphrase, as RFC 8018 says: PBES2 with PBKDF2-HMAC-SHA-256 and AES-256-CBC.
+// encryptedKey encrypts a PKCS#8 key with a passphrase, as RFC 8018 says: PBES2 with PBKDF2-HMAC-SHA-256 and
+// AES-256-CBC.
 func encryptedKey(t *testing.T, keyPEM []byte, passphrase string) string {
 	t.Helper()
 	type kdf struct {
@@ -111,14 +115,18 @@ func encryptedKey(t *testing.T, keyPEM []byte, passphrase string) string {
 	text := append(slices.Clone(plain.Bytes), slices.Repeat([]byte{byte(padding)}, padding)...)
 	cipher.NewCBCEncrypter(block, iv).CryptBlocks(text, text)
 	parameters := encode(pbes2{
-		KDF: pkix.AlgorithmIdentifier{Algorithm: asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 5, 12}, Parameters: encode(kdf{salt, iterations,
-			pkix.AlgorithmIdentifier{Algorithm: asn1.ObjectIdentifier{1, 2, 840, 113549, 2, 9}, Parameters: asn1.NullRawValue}})},
-		Cipher: pkix.AlgorithmIdentifier{Algorithm: asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 1, 42}, Parameters: encode(iv)},
+		KDF: pkix.AlgorithmIdentifier{Algorithm: asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 5, 12},
+			Parameters: encode(kdf{salt, iterations,
+				pkix.AlgorithmIdentifier{Algorithm: asn1.ObjectIdentifier{1, 2, 840, 113549, 2, 9},
+					Parameters: asn1.NullRawValue}})},
+		Cipher: pkix.AlgorithmIdentifier{Algorithm: asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 1, 42},
+			Parameters: encode(iv)},
 	})
 	der := encode(struct {
 		Algorithm pkix.AlgorithmIdentifier
 		Encrypted []byte
-	}{pkix.AlgorithmIdentifier{Algorithm: asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 5, 13}, Parameters: parameters}, text}).FullBytes
+	}{pkix.AlgorithmIdentifier{Algorithm: asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 5, 13}, Parameters: parameters},
+		text}).FullBytes
 	return string(pem.EncodeToMemory(&pem.Block{Type: "ENCRYPTED PRIVATE KEY", Bytes: der}))
 }
 

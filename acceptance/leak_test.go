@@ -47,8 +47,9 @@ func TestLeaks_CanariesAreFoundNowhere(t *testing.T) {
 	l.leases()
 
 	t.Logf("%d canaries, %d requests, statuses %v", len(l.canaries.places)+len(l.keys.places), l.asked, l.statuses)
-	places := map[string]string{"the responses": l.answers.String(), "the server's and plugin's log": l.vault.ServerLog(),
-		"the audit log": l.vault.AuditLog(), "the storage": l.storage()}
+	places := map[string]string{"the responses": l.answers.String(),
+		"the server's and plugin's log": l.vault.ServerLog(),
+		"the audit log":                 l.vault.AuditLog(), "the storage": l.storage()}
 	for where, text := range places {
 		if where != "the storage" && !strings.Contains(text, controlName) {
 			t.Errorf("%s does not hold what is to be found: %s", where, controlName)
@@ -146,15 +147,22 @@ func (l *leakTest) upstreamFaults() {
 		{Status: 403, Body: []byte("<html>" + l.canaries.plant("a refusal that is no JSON"))},
 		{Status: 403, Body: []byte(`{"message":"no","secret":"` + l.canaries.plant("a message's neighbour") + `"}`)},
 		{Status: 500, Body: []byte(`{"message":["` + l.canaries.plant("a message that is a list") + `"]}`)},
-		{Body: []byte(`{"credentialSet":[{"credentials":{"secretAccessKey":"` + l.canaries.plant("a secret without its key ID") + `"}}]}`)},
-		{Body: []byte(`{"credentialSet":[{"credentials":{"accessKeyId":"A","secretAccessKey":"` + l.canaries.plant("a secret beside a bad expiration") +
-			`","sessionToken":"` + l.canaries.plant("a token beside a bad expiration") + `","expiration":"` + l.canaries.plant("an expiration") + `"}}]}`)},
+		{Body: []byte(`{"credentialSet":[{"credentials":{"secretAccessKey":"` +
+			l.canaries.plant("a secret without its key ID") + `"}}]}`)},
+		{Body: []byte(`{"credentialSet":[{"credentials":{"accessKeyId":"A","secretAccessKey":"` +
+			l.canaries.plant("a secret beside a bad expiration") +
+			`","sessionToken":"` + l.canaries.plant("a token beside a bad expiration") + `","expiration":"` +
+			l.canaries.plant("an expiration") + `"}}]}`)},
 		{Body: []byte(`{"credentialSet":"` + l.canaries.plant("a credentialSet that is text") + `"}`)},
-		{Redirect: "https://u:" + l.canaries.plant("a redirect's password") + "@127.0.0.1:1/" + l.canaries.plant("a redirect's path")},
-		{Status: 403, Header: http.Header{"X-Secret": {l.canaries.plant("a header")}, "Www-Authenticate": {l.canaries.plant("a challenge")},
-			"Set-Cookie": {"session=" + l.canaries.plant("a cookie")}}},
-		{EmptyCredentialSet: true}, {NoExpiration: true}, {Expiration: time.Now().Add(-time.Hour)}, {Drop: true}, {HugeBody: 2 << 20},
-		{Status: 429, Code: "ThrottlingException", Message: "Rate exceeded"}, {Status: 503, Code: "ServiceUnavailableException"},
+		{Redirect: "https://u:" + l.canaries.plant("a redirect's password") + "@127.0.0.1:1/" +
+			l.canaries.plant("a redirect's path")},
+		{Status: 403, Header: http.Header{"X-Secret": {l.canaries.plant("a header")},
+			"Www-Authenticate": {l.canaries.plant("a challenge")},
+			"Set-Cookie":       {"session=" + l.canaries.plant("a cookie")}}},
+		{EmptyCredentialSet: true}, {NoExpiration: true}, {Expiration: time.Now().Add(-time.Hour)}, {Drop: true},
+		{HugeBody: 2 << 20},
+		{Status: 429, Code: "ThrottlingException", Message: "Rate exceeded"},
+		{Status: 503, Code: "ServiceUnavailableException"},
 	}
 	var wg sync.WaitGroup
 	for i, fault := range faults {
@@ -195,7 +203,8 @@ func (l *leakTest) fails(method, path string, data map[string]any) {
 func (l *leakTest) storeFaults() {
 	for _, at := range []string{"", "/error", "/away"} {
 		for _, name := range []string{"keys", controlName} {
-			l.want(http.StatusNoContent, http.MethodPost, "s3conn/config/"+name, map[string]any{"s3_endpoint": l.store.URL + at})
+			l.want(http.StatusNoContent, http.MethodPost, "s3conn/config/"+name,
+				map[string]any{"s3_endpoint": l.store.URL + at})
 			l.fails(http.MethodPost, "s3conn/test/"+name, nil)
 		}
 	}
@@ -213,8 +222,10 @@ func (l *leakTest) proxies() {
 	var wg sync.WaitGroup
 	for i, address := range []string{proxy.Listener.Addr().String(), "127.0.0.1:1"} {
 		for j, scheme := range []string{"http", "https", "socks5"} {
-			// A user without a password may be a token; one with a password is a name, which a read of the connection shows.
-			for k, user := range []string{l.canaries.plant("a lone proxy user"), "proxy-user:" + l.canaries.plant("a proxy's password")} {
+			// A user without a password may be a token; one with a password is a name, which a read of the connection
+			// shows.
+			for k, user := range []string{l.canaries.plant("a lone proxy user"), "proxy-user:" +
+				l.canaries.plant("a proxy's password")} {
 				name := fmt.Sprintf("%s-proxy-%d%d%d", controlName, i, j, k)
 				fields := l.front.connection(l.t, 100+10*i+2*j+k, name, map[string]any{
 					"proxy_url":   scheme + "://" + user + "@" + address, // loopback would be called directly
@@ -236,11 +247,15 @@ func (l *leakTest) leases() {
 		l.t.Fatalf("reading a lease: %q, %v", lease.LeaseID, err)
 	}
 	if got := l.canaries.found(read.body); len(got) < 2 {
-		l.t.Errorf("the credentials hold the canaries %v, want the secret key and the token: nothing would be found", got)
+		l.t.Errorf("the credentials hold the canaries %v, want the secret key and the token: nothing would be found",
+			got)
 	}
 	id := map[string]any{"lease_id": lease.LeaseID}
 	l.vault.KillPlugin()
-	if !eventually(l.t.Context(), time.Minute, func() bool { return l.ask(http.MethodPost, "sys/leases/renew", id).status == http.StatusOK }) {
+	if !eventually(l.t.Context(), time.Minute, func() bool {
+		return l.ask(http.MethodPost, "sys/leases/renew",
+			id).status == http.StatusOK
+	}) {
 		l.t.Error("the lease cannot be renewed after the plugin was killed")
 	}
 	l.want(http.StatusOK, http.MethodPost, "sys/leases/lookup", id)
@@ -255,14 +270,15 @@ func (l *leakTest) leases() {
 // storage is what the server keeps on disk, which is encrypted.
 func (l *leakTest) storage() string {
 	var all strings.Builder
-	err := filepath.WalkDir(filepath.Join(l.vault.Dir(), "raft"), func(path string, entry os.DirEntry, err error) error {
-		if err != nil || entry.IsDir() {
+	err := filepath.WalkDir(filepath.Join(l.vault.Dir(), "raft"),
+		func(path string, entry os.DirEntry, err error) error {
+			if err != nil || entry.IsDir() {
+				return err
+			}
+			text, err := os.ReadFile(path)
+			all.Write(text)
 			return err
-		}
-		text, err := os.ReadFile(path)
-		all.Write(text)
-		return err
-	})
+		})
 	if err != nil {
 		l.t.Fatal(err)
 	}

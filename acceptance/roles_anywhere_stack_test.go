@@ -20,8 +20,8 @@ const (
 	shortestSTS = 15 * time.Minute // of MinIO's AssumeRole
 )
 
-// aws is IAM Roles Anywhere, as the stand-in plays it: it verifies every request and returns MinIO's own STS credentials, so
-// that MinIO is the judge of what Vault hands out.
+// aws is IAM Roles Anywhere, as the stand-in plays it: it verifies every request and returns MinIO's own STS
+// credentials, so that MinIO is the judge of what Vault hands out.
 type awsAccount struct {
 	*rolesanywheretest.Server
 	authority *rolesanywheretest.Authority
@@ -40,7 +40,8 @@ func newAWS(t *testing.T, minio *harness.MinIO, options rolesanywheretest.Option
 	}
 	a := &awsAccount{authority: authority}
 	options.TrustAnchors = append(options.TrustAnchors, authority.Certificate())
-	options.Vend = func(ctx context.Context, r rolesanywheretest.SessionRequest) (rolesanywheretest.Credentials, error) {
+	options.Vend = func(ctx context.Context, r rolesanywheretest.SessionRequest) (rolesanywheretest.Credentials,
+		error) {
 		a.mu.Lock()
 		policy := a.policy
 		a.mu.Unlock()

@@ -19,15 +19,18 @@ func TestRolesAnywhere_WriteTestReadAndListBuckets(t *testing.T) {
 	t.Parallel()
 	s := newSessionStack(t, harness.VaultOptions{InMemory: true}, rolesanywheretest.Options{})
 	for name, keyType := range map[string]rolesanywheretest.KeyType{
-		"rsa": rolesanywheretest.RSA2048, "p256": rolesanywheretest.P256, "p384": rolesanywheretest.P384, "p521": rolesanywheretest.P521,
+		"rsa": rolesanywheretest.RSA2048, "p256": rolesanywheretest.P256, "p384": rolesanywheretest.P384,
+		"p521": rolesanywheretest.P521,
 	} {
 		issued := s.aws.issue(t, rolesanywheretest.IssueOptions{KeyType: keyType})
-		s.write("config/"+name, s.fields(map[string]any{"certificate": string(issued.CertificatePEM), "private_key": string(issued.PrivateKeyPEM)}))
+		s.write("config/"+name, s.fields(map[string]any{"certificate": string(issued.CertificatePEM),
+			"private_key": string(issued.PrivateKeyPEM)}))
 		tested := s.write("test/"+name, nil)
 		if number(t, tested.Data, "bucket_count") != 1 || tested.Data["buckets"].([]any)[0] != bucketName {
 			t.Errorf("test/%s = %v, want the one bucket", name, tested.Data)
 		}
-		if identity := tested.Data["identity"].(string); !strings.HasSuffix(identity, "assumed-role/orders/orders-api") {
+		if identity := tested.Data["identity"].(string); !strings.HasSuffix(identity,
+			"assumed-role/orders/orders-api") {
 			t.Errorf("test/%s says the identity is %s", name, identity)
 		}
 		if left := number(t, tested.Data, "certificate_ttl"); left < 80000 || left > 86400 {
@@ -43,14 +46,18 @@ func TestRolesAnywhere_AWrongTokenIsRefusedByTheStore(t *testing.T) {
 	s.write("config/orders", s.fields(nil))
 	creds := credentialsOf(s.read("creds/orders"))
 	for what, wrong := range map[string]func(*aws.Credentials){
-		"no token":         func(c *aws.Credentials) { c.SessionToken = "" },
-		"a changed token":  func(c *aws.Credentials) { c.SessionToken = c.SessionToken[:len(c.SessionToken)-4] + "AAAA" },
+		"no token": func(c *aws.Credentials) { c.SessionToken = "" },
+		"a changed token": func(c *aws.Credentials) {
+			c.SessionToken = c.SessionToken[:len(c.SessionToken)-4] +
+				"AAAA"
+		},
 		"another's secret": func(c *aws.Credentials) { c.SecretAccessKey = s.minio.RootCredentials().SecretAccessKey },
 	} {
 		changed := creds
 		wrong(&changed)
 		_, err := s.listBuckets(changed)
-		if api, ok := errors.AsType[smithy.APIError](err); !ok || (api.ErrorCode() != "InvalidTokenId" && api.ErrorCode() != "SignatureDoesNotMatch") {
+		if api, ok := errors.AsType[smithy.APIError](err); !ok ||
+			(api.ErrorCode() != "InvalidTokenId" && api.ErrorCode() != "SignatureDoesNotMatch") {
 			t.Errorf("with %s MinIO said %v, want a refusal", what, err)
 		}
 	}
@@ -67,7 +74,8 @@ func TestRolesAnywhere_TestSucceedsWithAForbiddenBucketAndFailsOnlyForTheList(t 
 	s.write("config/orders", s.fields(nil))
 	s.aws.narrow(denyTheBucket)
 	s.write("test/orders", nil)
-	_, err := s.minio.Client(credentialsOf(s.read("creds/orders"))).ListObjectsV2(t.Context(), &s3.ListObjectsV2Input{Bucket: aws.String(bucketName)})
+	_, err := s.minio.Client(credentialsOf(s.read("creds/orders"))).ListObjectsV2(t.Context(),
+		&s3.ListObjectsV2Input{Bucket: aws.String(bucketName)})
 	if api, ok := errors.AsType[smithy.APIError](err); !ok || api.ErrorCode() != "AccessDenied" {
 		t.Errorf("the bucket is not forbidden (%v): the test shows nothing", err)
 	}
@@ -98,18 +106,28 @@ func TestRolesAnywhere_TestFailsInTheServicesOwnWords(t *testing.T) {
 		status int
 		says   []string
 	}{
-		"certificate of another CA": {map[string]any{"certificate": string(stranger.CertificatePEM), "private_key": string(stranger.PrivateKeyPEM)}, nil, 400,
-			[]string{"CreateSession: AccessDeniedException: Untrusted signing certificate", "HTTP 403", "request id ", "trust anchor"}},
-		"session name not accepted": {map[string]any{"send_session_name": true}, nil, 400, []string{"Not authorized to set roleSessionName", "send_session_name=false"}},
-		"duration over the role's":  {map[string]any{"duration": 3600}, nil, 400, []string{"MaxSessionDuration"}},
-		"role refused": {nil, &rolesanywheretest.Fault{Times: 1, Status: 403, Code: "AccessDeniedException", Message: "Unable to assume role for " + roleARN}, 400,
+		"certificate of another CA": {map[string]any{"certificate": string(stranger.CertificatePEM),
+			"private_key": string(stranger.PrivateKeyPEM)}, nil, 400,
+			[]string{"CreateSession: AccessDeniedException: Untrusted signing certificate", "HTTP 403", "request id ",
+				"trust anchor"}},
+		"session name not accepted": {map[string]any{"send_session_name": true}, nil, 400,
+			[]string{"Not authorized to set roleSessionName", "send_session_name=false"}},
+		"duration over the role's": {map[string]any{"duration": 3600}, nil, 400, []string{"MaxSessionDuration"}},
+		"role refused": {nil, &rolesanywheretest.Fault{Times: 1, Status: 403, Code: "AccessDeniedException",
+			Message: "Unable to assume role for " + roleARN}, 400,
 			[]string{"Unable to assume role for " + roleARN, "sts:TagSession"}},
-		"throttled":            {nil, &rolesanywheretest.Fault{Status: 429, Code: "ThrottlingException", Message: "Rate exceeded"}, 429, []string{"Rate exceeded", "HTTP 429"}},
-		"broken":               {nil, &rolesanywheretest.Fault{Status: 500, Code: "InternalServerException", Message: "oops"}, 502, []string{"InternalServerException: oops"}},
-		"busy":                 {nil, &rolesanywheretest.Fault{Status: 503, Code: "ServiceUnavailableException", Message: "busy"}, 503, []string{"busy"}},
-		"garbage":              {nil, &rolesanywheretest.Fault{Body: []byte("<html>CANARY</html>")}, 502, []string{"CreateSession: "}},
-		"empty credential set": {nil, &rolesanywheretest.Fault{EmptyCredentialSet: true}, 502, []string{"CreateSession: "}},
-		"nobody listens":       {map[string]any{"rolesanywhere_endpoint": "http://127.0.0.1:1"}, nil, 502, []string{"127.0.0.1:1 refused the connection"}},
+		"throttled": {nil, &rolesanywheretest.Fault{Status: 429, Code: "ThrottlingException",
+			Message: "Rate exceeded"}, 429, []string{"Rate exceeded", "HTTP 429"}},
+		"broken": {nil, &rolesanywheretest.Fault{Status: 500, Code: "InternalServerException",
+			Message: "oops"}, 502, []string{"InternalServerException: oops"}},
+		"busy": {nil, &rolesanywheretest.Fault{Status: 503, Code: "ServiceUnavailableException",
+			Message: "busy"}, 503, []string{"busy"}},
+		"garbage": {nil, &rolesanywheretest.Fault{Body: []byte("<html>CANARY</html>")}, 502,
+			[]string{"CreateSession: "}},
+		"empty credential set": {nil, &rolesanywheretest.Fault{EmptyCredentialSet: true}, 502,
+			[]string{"CreateSession: "}},
+		"nobody listens": {map[string]any{"rolesanywhere_endpoint": "http://127.0.0.1:1"}, nil, 502,
+			[]string{"127.0.0.1:1 refused the connection"}},
 	} {
 		s.aws.Clear()
 		if test.fault != nil {
@@ -152,7 +170,8 @@ func leaseFollowsTheSession(t *testing.T, opts harness.VaultOptions) {
 	}
 
 	left := time.Until(expiration) - time.Minute
-	for increment, want := range map[int]time.Duration{0: left, 86400: left, 10: 10 * time.Second} { // Vault obeys a shorter increment itself
+	for increment, want := range map[int]time.Duration{0: left, 86400: left,
+		10: 10 * time.Second} { // Vault obeys a shorter increment itself
 		renewed, err := s.api.Sys().RenewWithContext(t.Context(), read.LeaseID, increment)
 		if err != nil {
 			t.Fatalf("renewing: %v", err)
@@ -232,15 +251,18 @@ func TestConfig_RoundTripShowsNoSecret(t *testing.T) {
 	s.fails(400, "config/reports", map[string]any{"secret_key": map[string]any{"a": "CANARY-mistyped"}})
 
 	orders := s.read("config/orders")
-	if number(t, orders.Data, "duration") != 1200 || orders.Data["profile_arn"] != profileARN || orders.Data["send_session_name"] != true {
+	if number(t, orders.Data, "duration") != 1200 || orders.Data["profile_arn"] != profileARN ||
+		orders.Data["send_session_name"] != true {
 		t.Errorf("config/orders reads back as %v", orders.Data)
 	}
-	patched, err := s.api.Logical().JSONMergePatch(t.Context(), "s3conn/config/orders", map[string]any{"duration": nil, "proxy_url": ""})
+	patched, err := s.api.Logical().JSONMergePatch(t.Context(), "s3conn/config/orders",
+		map[string]any{"duration": nil, "proxy_url": ""})
 	if err != nil {
 		t.Fatalf("patching: %v, %v", patched, err)
 	}
 	orders = s.read("config/orders")
-	if number(t, orders.Data, "duration") != 3600 || orders.Data["proxy_url"] != "" || orders.Data["role_arn"] != roleARN {
+	if number(t, orders.Data, "duration") != 3600 || orders.Data["proxy_url"] != "" ||
+		orders.Data["role_arn"] != roleARN {
 		t.Errorf("after a patch config/orders reads back as %v", orders.Data)
 	}
 	list, err := s.api.Logical().ListWithContext(t.Context(), "s3conn/config")
@@ -262,7 +284,8 @@ func TestConfig_RoundTripShowsNoSecret(t *testing.T) {
 		t.Errorf("vault read ended with %d: %s", code, stderr)
 	}
 	key := strings.Split(fields["private_key"].(string), "\n")[1]
-	for where, text := range map[string]string{"a read": shown.String() + stdout, "the server's log": s.vault.ServerLog(), "the audit log": s.vault.AuditLog()} {
+	for where, text := range map[string]string{"a read": shown.String() + stdout,
+		"the server's log": s.vault.ServerLog(), "the audit log": s.vault.AuditLog()} {
 		if strings.Contains(text, "CANARY") || strings.Contains(text, key) {
 			t.Errorf("%s holds a secret", where)
 		}

@@ -87,7 +87,8 @@ func TestScopeChain_LeasesAreRenewedAndRevoked(t *testing.T) {
 	t.Parallel()
 	s := newChainStack(t, 20*time.Minute)
 	s.write("config/orders", s.fields(map[string]any{"generate_lease": false}))
-	s.write("scopes/orders/reports", map[string]any{"role_arn": scopeRoleARN, "buckets": bucketName, "prefixes": "reports/"})
+	s.write("scopes/orders/reports", map[string]any{"role_arn": scopeRoleARN, "buckets": bucketName,
+		"prefixes": "reports/"})
 	read := s.read("creds/orders/reports")
 	expiration, err := time.Parse(time.RFC3339, read.Data["expiration"].(string))
 	if err != nil || read.LeaseID == "" || !read.Renewable {
@@ -127,7 +128,8 @@ func TestScopeChain_AllowUnscopedFalseLeavesScopesAlone(t *testing.T) {
 		assertSays(t, s.fails(http.StatusBadRequest, "creds/orders", nil), says)
 		assertSays(t, s.refused("presign/orders", map[string]any{"bucket": bucketName, "key": "reports/x"}), says)
 		command := []string{"read", "-format=raw", "s3conn/sdk/orders"}
-		if stdout, stderr, code := harness.CLI(t, s.vault, command...); code == 0 || !strings.Contains(stdout+stderr, says) {
+		if stdout, stderr, code := harness.CLI(t, s.vault, command...); code == 0 ||
+			!strings.Contains(stdout+stderr, says) {
 			t.Errorf("vault %s ended with %d: %s%s", strings.Join(command, " "), code, stdout, stderr)
 		}
 	}

@@ -17,8 +17,8 @@ import (
 	"github.com/s3conn/vault-plugin-s3conn/acceptance/harness"
 )
 
-// moto is an STS, IAM and S3 of others' making. It checks signatures and the permissions of users and roles, and ignores
-// session policies.
+// moto is an STS, IAM and S3 of others' making. It checks signatures and the permissions of users and roles, and
+// ignores session policies.
 type moto struct {
 	Endpoint string             `json:"endpoint"`
 	Users    map[string]motoKey `json:"users"` // serve.py says what each may do
@@ -47,7 +47,8 @@ func startMoto(t *testing.T) *moto {
 		err = exec.Command(python, "-c", "import boto3, moto.server").Run()
 	}
 	if err != nil {
-		t.Skipf("!!! this is NOT JUDGED BY MOTO: this machine has no python3 that imports boto3 and moto.server (%v) !!!", err)
+		t.Skipf("!!! this is NOT JUDGED BY MOTO: this machine has no python3 that imports boto3 and moto.server "+
+			"(%v) !!!", err)
 	}
 	command := exec.CommandContext(t.Context(), python, absolute(t, "clients/moto/serve.py"),
 		absolute(t, "../examples/policies/rotating-user.json"))
@@ -93,7 +94,8 @@ func TestScope_MotoJudgesAssumeRole(t *testing.T) {
 	t.Parallel()
 	served := startMoto(t)
 	s := newMotoStack(t)
-	connection := map[string]any{"access_key": served.Users["store"].AccessKey, "secret_key": served.Users["store"].SecretKey,
+	connection := map[string]any{"access_key": served.Users["store"].AccessKey,
+		"secret_key":  served.Users["store"].SecretKey,
 		"s3_endpoint": served.Endpoint, "s3_path_style": true, "sts_endpoint": served.Endpoint, "region": "us-east-1"}
 	s.write("config/store", connection)
 	role := "arn:aws:iam::" + account + ":role/scoped"

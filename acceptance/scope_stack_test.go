@@ -30,7 +30,8 @@ type chainStack struct {
 // newChainStack lets sessions of scopes last for life; 0: as long as they are requested for.
 func newChainStack(t *testing.T, life time.Duration, roles ...awstest.Role) *chainStack {
 	t.Helper()
-	s := &chainStack{sessionStack: newSessionStack(t, harness.VaultOptions{InMemory: true}, rolesanywheretest.Options{})}
+	s := &chainStack{sessionStack: newSessionStack(t, harness.VaultOptions{InMemory: true},
+		rolesanywheretest.Options{})}
 	s.sts = awstest.NewServer(awstest.Options{Region: harness.MinIORegion, HandOff: s.handOff(life),
 		Roles: append(roles, awstest.Role{ARN: roleARN}, awstest.Role{ARN: scopeRoleARN})})
 	t.Cleanup(s.sts.Close)
@@ -54,7 +55,8 @@ func (s *chainStack) handOff(life time.Duration) func(awstest.AssumeRoleRequest)
 			return awstest.Session{}, errors.New("the session would be as wide as its role")
 		}
 		if strings.Contains(r.Policy, `"aws:SourceVpce"`) || strings.Contains(r.Policy, `"kms:`) {
-			// MinIO has neither VPC endpoints nor these actions, and refuses such a policy. Nothing is opened by it here.
+			// MinIO has neither VPC endpoints nor these actions, and refuses such a policy. Nothing is opened by it
+			// here.
 			return awstest.Session{AccessKey: "ASIA" + rand.Text()[:16], SecretKey: rand.Text(),
 				SessionToken: rand.Text()}, nil
 		}

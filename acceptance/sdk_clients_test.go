@@ -19,7 +19,8 @@ import (
 type sdkClient struct {
 	name    string
 	command []string
-	// trust is how the SDK learns of a private CA for the credentials endpoint itself, for which none asks AWS_CA_BUNDLE.
+	// trust is how the SDK learns of a private CA for the credentials endpoint itself, for which none asks
+	// AWS_CA_BUNDLE.
 	trust func(t *testing.T, caFile string) []string
 	// once: the program makes one call and ends, and is run again and again.
 	once bool
@@ -48,7 +49,8 @@ func sdkClients(t *testing.T) []sdkClient {
 		err = exec.Command(python, "-c", "import boto3").Run()
 	}
 	if err == nil {
-		clients = append(clients, sdkClient{name: "boto3", command: []string{python, absolute(t, "clients/boto3/list_buckets.py")}, trust: certifi})
+		clients = append(clients, sdkClient{name: "boto3",
+			command: []string{python, absolute(t, "clients/boto3/list_buckets.py")}, trust: certifi})
 	} else {
 		t.Logf("!!! boto3 is NOT TESTED: this machine has no python3 that imports it (%v) !!!", err)
 	}
@@ -57,16 +59,17 @@ func sdkClients(t *testing.T) []sdkClient {
 		err = exec.Command(cli, "--version").Run()
 	}
 	if err == nil {
-		clients = append(clients, sdkClient{name: "AWS CLI", command: []string{cli, "s3api", "list-buckets", "--query", "Buckets[].Name", "--output", "text"},
-			trust: certifi, once: true})
+		clients = append(clients, sdkClient{name: "AWS CLI",
+			command: []string{cli, "s3api", "list-buckets", "--query", "Buckets[].Name", "--output", "text"},
+			trust:   certifi, once: true})
 	} else {
 		t.Logf("!!! the AWS CLI is NOT TESTED: this machine has none that runs (%v) !!!", err)
 	}
 	return clients
 }
 
-// certifi stands for a machine whose certifi bundle holds the private CA, as Linux distributions' packages of certifi give
-// the system's: botocore asks a credentials endpoint with that bundle alone.
+// certifi stands for a machine whose certifi bundle holds the private CA, as Linux distributions' packages of certifi
+// give the system's: botocore asks a credentials endpoint with that bundle alone.
 func certifi(t *testing.T, caFile string) []string {
 	t.Helper()
 	dir := t.TempDir()
@@ -153,8 +156,8 @@ func (c sdkClient) run(t *testing.T, env []string) (stdout, stderr string, err e
 	return out.String(), errs.String(), err
 }
 
-// listAcrossChange lists buckets through at least one change of the session without one failed call, and returns how many
-// different sessions the client, or the service, saw. granted counts those that the service has granted.
+// listAcrossChange lists buckets through at least one change of the session without one failed call, and returns how
+// many different sessions the client, or the service, saw. granted counts those that the service has granted.
 func (c sdkClient) listAcrossChange(t *testing.T, granted func() int, env []string) int {
 	t.Helper()
 	if !c.once {

@@ -13,7 +13,8 @@ import (
 	"github.com/s3conn/vault-plugin-s3conn/rolesanywhere/rolesanywheretest"
 )
 
-// exampleEnv reads an example's environment file, with nothing changed but the addresses, and the path where they say so.
+// exampleEnv reads an example's environment file, with nothing changed but the addresses, and the path where they say
+// so.
 func (s *stack) exampleEnv(name string, addresses ...string) []string {
 	s.t.Helper()
 	var env []string
@@ -27,7 +28,8 @@ func (s *stack) exampleEnv(name string, addresses ...string) []string {
 
 func TestSDK_EveryClientInEveryWayLivesThroughASessionChange(t *testing.T) {
 	t.Parallel()
-	s := newSessionStack(t, harness.VaultOptions{InMemory: true, TLS: true}, rolesanywheretest.Options{Lifetime: shortSession})
+	s := newSessionStack(t, harness.VaultOptions{InMemory: true, TLS: true},
+		rolesanywheretest.Options{Lifetime: shortSession})
 	s.write("config/orders", s.fields(nil))
 	clients := sdkClients(t)
 	token := s.token("sdk.hcl")
@@ -53,17 +55,29 @@ func TestSDK_EveryClientInEveryWayLivesThroughASessionChange(t *testing.T) {
 			"TLS, token in a file": func(t *testing.T) []string {
 				return append(s.exampleEnv("vault.env", direct...), client.trust(t, s.vault.CAFile())...)
 			},
-			"TLS, token in a variable": func(t *testing.T) []string { return append(inVariable(), client.trust(t, s.vault.CAFile())...) },
-			"Vault Proxy, no token":    func(*testing.T) []string { return s.exampleEnv("agent.env", "http://127.0.0.1:8100", proxy) },
-			"Vault Agent, no token":    func(*testing.T) []string { return s.exampleEnv("agent.env", "http://127.0.0.1:8100", agent) },
+			"TLS, token in a variable": func(t *testing.T) []string {
+				return append(inVariable(),
+					client.trust(t, s.vault.CAFile())...)
+			},
+			"Vault Proxy, no token": func(*testing.T) []string {
+				return s.exampleEnv("agent.env",
+					"http://127.0.0.1:8100", proxy)
+			},
+			"Vault Agent, no token": func(*testing.T) []string {
+				return s.exampleEnv("agent.env",
+					"http://127.0.0.1:8100", agent)
+			},
 			"credential_process": func(t *testing.T) []string {
-				return []string{"AWS_CONFIG_FILE=" + absolute(t, examplePath("credential-process", "config")), "PATH=" + vaultOnPath(t), "AWS_SDK_LOAD_CONFIG=1",
-					"VAULT_ADDR=" + s.vault.Address(), "VAULT_TOKEN=" + token, "VAULT_CACERT=" + s.vault.CAFile(), "AWS_ENDPOINT_URL_S3=" + s.minio.Endpoint()}
+				return []string{"AWS_CONFIG_FILE=" + absolute(t, examplePath("credential-process", "config")), "PATH=" +
+					vaultOnPath(t), "AWS_SDK_LOAD_CONFIG=1",
+					"VAULT_ADDR=" + s.vault.Address(), "VAULT_TOKEN=" + token, "VAULT_CACERT=" + s.vault.CAFile(),
+					"AWS_ENDPOINT_URL_S3=" + s.minio.Endpoint()}
 			},
 		} {
 			t.Run(client.name+"/"+way, func(t *testing.T) {
 				t.Parallel()
-				t.Logf("buckets listed over %d sessions, no call failed", client.listAcrossChange(t, s.aws.Sessions, env(t)))
+				t.Logf("buckets listed over %d sessions, no call failed",
+					client.listAcrossChange(t, s.aws.Sessions, env(t)))
 			})
 		}
 	}
@@ -71,13 +85,15 @@ func TestSDK_EveryClientInEveryWayLivesThroughASessionChange(t *testing.T) {
 
 func TestSDK_ClientsShowThePluginsWords(t *testing.T) {
 	t.Parallel()
-	s := newSessionStack(t, harness.VaultOptions{InMemory: true}, rolesanywheretest.Options{RefuseRoleSessionName: true})
+	s := newSessionStack(t, harness.VaultOptions{InMemory: true},
+		rolesanywheretest.Options{RefuseRoleSessionName: true})
 	s.write("config/orders", s.fields(nil))
 	token := s.token("sdk.hcl")
 	for _, client := range sdkClients(t) {
 		t.Run(client.name, func(t *testing.T) {
 			t.Parallel()
-			env := []string{"AWS_CONTAINER_CREDENTIALS_FULL_URI=" + s.vault.Address() + "/v1/s3conn/sdk/orders", "AWS_REGION=us-east-1", "CHANGES=0",
+			env := []string{"AWS_CONTAINER_CREDENTIALS_FULL_URI=" + s.vault.Address() + "/v1/s3conn/sdk/orders",
+				"AWS_REGION=us-east-1", "CHANGES=0",
 				"AWS_CONTAINER_AUTHORIZATION_TOKEN=Bearer " + token, "AWS_ENDPOINT_URL_S3=" + s.minio.Endpoint()}
 			stdout, stderr, err := client.run(t, env)
 			if err == nil {
@@ -131,17 +147,20 @@ func rawAnswers(t *testing.T, opts harness.VaultOptions) {
 	s.write("config/reports", s.s3Fields(map[string]any{"access_key": "AKIAEXAMPLE", "secret_key": "CANARY-secret"}))
 	status, header, body := s.get(s.vault.Token(), "sdk/orders")
 	var answer map[string]any
-	if err := json.Unmarshal([]byte(body), &answer); err != nil || status != 200 || header.Get("Content-Type") != "application/json" || header.Get("Cache-Control") != "no-store" {
+	if err := json.Unmarshal([]byte(body), &answer); err != nil || status != 200 ||
+		header.Get("Content-Type") != "application/json" || header.Get("Cache-Control") != "no-store" {
 		t.Fatalf("HTTP %d, %v, %v: %s", status, header, err, body)
 	}
 	creds := credentialsOf(s.read("creds/orders"))
-	if answer["AccessKeyId"] != creds.AccessKeyID || answer["Token"] != creds.SessionToken || answer["RoleArn"] != roleARN || answer["AccountId"] != account {
+	if answer["AccessKeyId"] != creds.AccessKeyID || answer["Token"] != creds.SessionToken ||
+		answer["RoleArn"] != roleARN || answer["AccountId"] != account {
 		t.Errorf("sdk/orders = %v, want the session of creds/orders", answer)
 	}
 	if n := s.aws.Calls(); n != 1 {
 		t.Errorf("%d CreateSession calls, want 1", n)
 	}
-	if status, _, body := s.get(s.vault.Token(), "sdk/nothing"); status != 404 || !strings.Contains(body, `"code":"NoSuchConnection"`) {
+	if status, _, body := s.get(s.vault.Token(), "sdk/nothing"); status != 404 ||
+		!strings.Contains(body, `"code":"NoSuchConnection"`) {
 		t.Errorf("a missing connection is HTTP %d: %s", status, body)
 	}
 	s.get(s.vault.Token(), "sdk/reports")
@@ -150,7 +169,8 @@ func rawAnswers(t *testing.T, opts harness.VaultOptions) {
 	if !strings.Contains(audit, "s3conn/sdk/reports") || !strings.Contains(audit, "hmac-sha256") {
 		t.Fatal("the audit log does not show the reads: the test shows nothing")
 	}
-	for what, text := range map[string]string{"secret key": "CANARY-secret", "session token": creds.SessionToken, "session secret": creds.SecretAccessKey} {
+	for what, text := range map[string]string{"secret key": "CANARY-secret", "session token": creds.SessionToken,
+		"session secret": creds.SecretAccessKey} {
 		if strings.Contains(audit, text) || strings.Contains(s.vault.ServerLog(), text) {
 			t.Errorf("the audit log or the server's log holds the %s", what)
 		}
@@ -163,9 +183,11 @@ func TestPolicies_EachAllowsItsPathAndNothingElse(t *testing.T) {
 	for _, name := range []string{"orders", "others"} {
 		s.write("config/"+name, s.fields(nil))
 	}
-	for policy, allowed := range map[string]string{"sdk.hcl": "sdk/orders", "creds.hcl": "creds/orders", "operator.hcl": "config/orders", "auditor.hcl": "config/orders"} {
+	for policy, allowed := range map[string]string{"sdk.hcl": "sdk/orders", "creds.hcl": "creds/orders",
+		"operator.hcl": "config/orders", "auditor.hcl": "config/orders"} {
 		token := s.token(policy)
-		for _, path := range []string{"sdk/orders", "creds/orders", "config/orders", "sdk/others", "creds/others", "config/others", "config?list=true"} {
+		for _, path := range []string{"sdk/orders", "creds/orders", "config/orders", "sdk/others", "creds/others",
+			"config/others", "config?list=true"} {
 			want := http.StatusForbidden
 			if path == allowed || strings.HasPrefix(allowed, "config/") && strings.HasPrefix(path, "config") {
 				want = http.StatusOK
@@ -178,7 +200,8 @@ func TestPolicies_EachAllowsItsPathAndNothingElse(t *testing.T) {
 		writer.SetToken(token)
 		for path, fields := range map[string]map[string]any{"config/orders": {"duration": 1200}, "test/orders": {}} {
 			_, err := writer.Logical().WriteWithContext(t.Context(), "s3conn/"+path, fields)
-			if denied := err != nil && strings.Contains(err.Error(), "permission denied"); denied == (policy == "operator.hcl") || err != nil && !denied {
+			if denied := err != nil && strings.Contains(err.Error(),
+				"permission denied"); denied == (policy == "operator.hcl") || err != nil && !denied {
 				t.Errorf("with %s, writing %s: %v", policy, path, err)
 			}
 		}

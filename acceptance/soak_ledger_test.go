@@ -98,7 +98,8 @@ func (l *ledger) report(t *testing.T) {
 			continue
 		}
 		if unexcused++; unexcused <= 20 {
-			t.Errorf("%s: %s of %s failed after %s, with nothing going on: %s", f.from.UTC().Format(time.TimeOnly), f.what, f.name,
+			t.Errorf("%s: %s of %s failed after %s, with nothing going on: %s", f.from.UTC().Format(time.TimeOnly),
+				f.what, f.name,
 				f.to.Sub(f.from).Round(time.Millisecond), f.text)
 		}
 	}
@@ -107,9 +108,11 @@ func (l *ledger) report(t *testing.T) {
 		times[i.kind]++
 		longest[i.kind] = max(longest[i.kind], i.to.Sub(i.from))
 	}
-	t.Logf("%d reads answered, shortest life handed out %s; %d failed with nothing going on", l.reads, l.shortest, unexcused)
+	t.Logf("%d reads answered, shortest life handed out %s; %d failed with nothing going on", l.reads, l.shortest,
+		unexcused)
 	for _, kind := range slices.Sorted(maps.Keys(times)) {
-		t.Logf("%s: %d times, up to %s; %d requests failed meanwhile: %.300s", kind, times[kind], longest[kind].Round(time.Millisecond), excused[kind], examples[kind])
+		t.Logf("%s: %d times, up to %s; %d requests failed meanwhile: %.300s", kind, times[kind],
+			longest[kind].Round(time.Millisecond), excused[kind], examples[kind])
 	}
 	t.Logf("changes: %v", l.changes)
 	t.Logf("longest wait for an answer with nothing going on: %s", l.longestWait().Round(time.Millisecond))
@@ -121,8 +124,8 @@ func (l *ledger) report(t *testing.T) {
 	}
 }
 
-// excuse is the kind of incident that explains the failure, the connection's own before those of the whole mount; empty:
-// none does.
+// excuse is the kind of incident that explains the failure, the connection's own before those of the whole mount;
+// empty: none does.
 func (l *ledger) excuse(f failed) (kind string) {
 	for _, i := range l.incidents {
 		if f.meets(i) && (kind == "" || i.name != "") {

@@ -111,7 +111,8 @@ func (k *soak) churner(stop <-chan struct{}, name string, turn int) {
 			k.change("write", name, func(ctx context.Context) error { return k.rewrite(ctx, name) })
 		case 1:
 			k.change("patch", name, func(ctx context.Context) error {
-				_, err := k.api.Logical().JSONMergePatch(ctx, "s3conn/config/"+name, map[string]any{"session_name": fmt.Sprintf("turn-%d", turn)})
+				_, err := k.api.Logical().JSONMergePatch(ctx, "s3conn/config/"+name,
+					map[string]any{"session_name": fmt.Sprintf("turn-%d", turn)})
 				return err
 			})
 		case 2:
@@ -176,8 +177,10 @@ func (k *soak) rewrite(ctx context.Context, name string) error {
 		return err
 	}
 	_, err = k.api.Logical().WriteWithContext(ctx, "s3conn/config/"+name, k.s3Fields(map[string]any{
-		"auth_type": "roles_anywhere", "profile_arn": profileARN, "role_arn": roleARN, "trust_anchor_arn": trustAnchorARN,
-		"session_name": name, "certificate": string(issued.CertificatePEM), "private_key": string(issued.PrivateKeyPEM),
+		"auth_type": "roles_anywhere", "profile_arn": profileARN, "role_arn": roleARN,
+		"trust_anchor_arn": trustAnchorARN,
+		"session_name":     name, "certificate": string(issued.CertificatePEM),
+		"private_key":            string(issued.PrivateKeyPEM),
 		"rolesanywhere_endpoint": k.aws.URL,
 	}))
 	return err

@@ -30,10 +30,12 @@ type reading struct {
 	failures, unexplained   int // of requests
 }
 
-const readingHead = "| reading | after | plugin RSS MiB | threads | fds | goroutines (own) | Vault RSS MiB | leases | config keys | session keys | reads | failed (unexplained) |"
+const readingHead = "| reading | after | plugin RSS MiB | threads | fds | goroutines (own) | Vault RSS MiB | leases " +
+	"| config keys | session keys | reads | failed (unexplained) |"
 
 func (r reading) row(name string) string {
-	return fmt.Sprintf("| %s | %s | %d | %d | %d | %d (%d) | %d | %d | %d | %d | %d | %d (%d) |", name, r.at.Round(time.Second), r.rss, r.threads, r.fds,
+	return fmt.Sprintf("| %s | %s | %d | %d | %d | %d (%d) | %d | %d | %d | %d | %d | %d (%d) |", name,
+		r.at.Round(time.Second), r.rss, r.threads, r.fds,
 		r.goroutines, r.ours, r.vaultRSS, r.leases, len(r.configs), len(r.sessions), r.reads, r.failures, r.unexplained)
 }
 
@@ -108,8 +110,8 @@ var (
 	ourFunction = regexp.MustCompile(`(?m)^.*: (created by )?github\.com/s3conn/vault-plugin-s3conn(/rolesanywhere|/internal/\w+)?\..*$`)
 )
 
-// goroutines ends the plugin's process with SIGQUIT, at which Go's runtime prints all stacks, and counts them. Vault logs
-// what its plugins print.
+// goroutines ends the plugin's process with SIGQUIT, at which Go's runtime prints all stacks, and counts them. Vault
+// logs what its plugins print.
 func (k *soak) goroutines() (int, int) {
 	k.t.Helper()
 	before := len(k.vault.ServerLog())
@@ -143,12 +145,15 @@ func countGoroutines(dump string) (all int, ours []string) {
 
 func TestCountGoroutines_KnowsOurOwn(t *testing.T) {
 	t.Parallel()
-	const line = "2026-11-23T14:10:30.424Z [DEBUG] secrets.vault-plugin-s3conn.vault-plugin-s3conn_051224f1.vault-plugin-s3conn: "
+	const line = "2026-11-23T14:10:30.424Z [DEBUG] " +
+		"secrets.vault-plugin-s3conn.vault-plugin-s3conn_051224f1.vault-plugin-s3conn: "
 	theirs := []string{
-		"goroutine 1 gp=0xc0002e2000 m=nil [chan receive]:", "main.main()", "\tgithub.com/s3conn/vault-plugin-s3conn/cmd/vault-plugin-s3conn/main.go:30 +0x1d",
+		"goroutine 1 gp=0xc0002e2000 m=nil [chan receive]:", "main.main()",
+		"\tgithub.com/s3conn/vault-plugin-s3conn/cmd/vault-plugin-s3conn/main.go:30 +0x1d",
 		"github.com/s3conn/vault-plugin-s3conn/internal/schedule.(*Scheduler).loop(0xc000045a50)",
 		"created by github.com/s3conn/vault-plugin-s3conn/internal/schedule.(*Scheduler).Start in goroutine 34",
-		"goroutine 38 gp=0xc0002e2000 m=nil [select, 2 minutes]:", "google.golang.org/grpc/internal/grpcsync.(*CallbackSerializer).run(0xc000045a50)",
+		"goroutine 38 gp=0xc0002e2000 m=nil [select, 2 minutes]:",
+		"google.golang.org/grpc/internal/grpcsync.(*CallbackSerializer).run(0xc000045a50)",
 	}
 	ours := []string{
 		"github.com/s3conn/vault-plugin-s3conn/internal/session.(*entry[...]).fly(0xc000045a50)",

@@ -42,9 +42,9 @@ type soak struct {
 	healed  time.Time // when the last outage ended
 }
 
-// The load comes in three parts: a warm-up, which ends with the first idle reading; a rough part with kills, reloads and
-// seals; and a calm part, in which one process has to live with sessions, settings and faults that change. The last idle
-// reading is compared with the first: each is of one process that has just worked for a while.
+// The load comes in three parts: a warm-up, which ends with the first idle reading; a rough part with kills, reloads
+// and seals; and a calm part, in which one process has to live with sessions, settings and faults that change. The
+// last idle reading is compared with the first: each is of one process that has just worked for a while.
 func TestSoak_StaysFlatAndFailsNoRead(t *testing.T) {
 	t.Parallel()
 	k := newSoak(t)
@@ -56,7 +56,8 @@ func TestSoak_StaysFlatAndFailsNoRead(t *testing.T) {
 
 	k.ledger.report(t)
 	t.Logf("\n%s\n%s\n%s", readingHead, first.row("first"), last.row("last"))
-	t.Logf("sessions obtained: %d, and %d at the service that fails; outages: %d", k.aws.Sessions(), k.faulted.Sessions(), k.faults)
+	t.Logf("sessions obtained: %d, and %d at the service that fails; outages: %d", k.aws.Sessions(),
+		k.faulted.Sessions(), k.faults)
 	k.checkStorage(first)
 	k.checkStorage(last)
 	checkFlat(t, first, last)
@@ -105,7 +106,8 @@ func (k *soak) add(to *[]string, name string, fields map[string]any) {
 
 func (k *soak) keyFields() map[string]any {
 	keys := k.minio.RootCredentials()
-	return k.s3Fields(map[string]any{"auth_type": "access_key", "access_key": keys.AccessKeyID, "secret_key": keys.SecretAccessKey})
+	return k.s3Fields(map[string]any{"auth_type": "access_key", "access_key": keys.AccessKeyID,
+		"secret_key": keys.SecretAccessKey})
 }
 
 func (k *soak) identityOf(account *awsAccount) (certificate, key string) {
@@ -220,8 +222,8 @@ func (k *soak) heal() {
 	}
 }
 
-// idleReading ends all leases, lets things come to rest, and reads what the plugin and the storage hold. Then it has the
-// plugin's process tell its goroutines, which ends it.
+// idleReading ends all leases, lets things come to rest, and reads what the plugin and the storage hold. Then it has
+// the plugin's process tell its goroutines, which ends it.
 func (k *soak) idleReading() reading {
 	k.t.Helper()
 	if err := k.api.Sys().RevokePrefixWithContext(k.t.Context(), "s3conn/creds"); err != nil {

@@ -1,5 +1,5 @@
-// Package acceptance proves the plugin on real servers: Vault, Vault Agent and Proxy, and MinIO's S3, with credentials that
-// MinIO itself enforces.
+// Package acceptance proves the plugin on real servers: Vault, Vault Agent and Proxy, and MinIO's S3, with
+// credentials that MinIO itself enforces.
 package acceptance
 
 import (
@@ -104,7 +104,8 @@ func (s *stack) fails(status int, path string, data map[string]any) string {
 
 func credentialsOf(read *api.Secret) aws.Credentials {
 	text := func(name string) string { value, _ := read.Data[name].(string); return value }
-	return aws.Credentials{AccessKeyID: text("access_key"), SecretAccessKey: text("secret_key"), SessionToken: text("session_token")}
+	return aws.Credentials{AccessKeyID: text("access_key"), SecretAccessKey: text("secret_key"),
+		SessionToken: text("session_token")}
 }
 
 func (s *stack) listBuckets(creds aws.Credentials) ([]string, error) {

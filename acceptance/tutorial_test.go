@@ -47,16 +47,17 @@ func tutorialSteps(t *testing.T) []tutorialStep {
 	return steps
 }
 
-// TestTutorial_VaultsStepsRunAsTheyStand runs them in one directory. The steps at AWS are done by stand-ins: Roles Anywhere
-// trusts the CA that the tutorial has made, and MinIO is the S3. Between writing the connection and testing it the test
-// adds where the stand-ins are, and nothing else.
+// TestTutorial_VaultsStepsRunAsTheyStand runs them in one directory. The steps at AWS are done by stand-ins: Roles
+// Anywhere trusts the CA that the tutorial has made, and MinIO is the S3. Between writing the connection and testing
+// it the test adds where the stand-ins are, and nothing else.
 func TestTutorial_VaultsStepsRunAsTheyStand(t *testing.T) {
 	t.Parallel()
 	cli, missing := exec.LookPath("aws")
 	if missing == nil {
 		missing = exec.Command(cli, "--version").Run()
 	}
-	s := &stack{t: t, minio: harness.StartMinIO(t), vault: harness.StartVault(t, harness.VaultOptions{PluginRace: true})}
+	s := &stack{t: t, minio: harness.StartMinIO(t),
+		vault: harness.StartVault(t, harness.VaultOptions{PluginRace: true})}
 	s.minio.MakeBucket(bucketName)
 	s.api = s.vault.Client()
 	dir, env := t.TempDir(), s.tutorialEnvironment()
@@ -75,7 +76,8 @@ func TestTutorial_VaultsStepsRunAsTheyStand(t *testing.T) {
 		t.Logf("step %s:\n%s", step.number, output)
 		switch step.number {
 		case "5":
-			s.write("config/orders", map[string]any{"rolesanywhere_endpoint": s.tutorialAWS(filepath.Join(dir, "ca.pem")),
+			s.write("config/orders", map[string]any{"rolesanywhere_endpoint": s.tutorialAWS(filepath.Join(dir,
+				"ca.pem")),
 				"s3_endpoint": s.minio.Endpoint(), "s3_path_style": true})
 		case "7":
 			assertSays(t, output, bucketName, "identity")

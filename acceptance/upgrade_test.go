@@ -158,7 +158,8 @@ func (u *upgradeStack) renewAndRevoke(when string, lease *api.Secret) {
 	if err != nil || renewed.LeaseDuration <= 0 || renewed.LeaseDuration > lease.LeaseDuration {
 		u.t.Errorf("%s: renewing a lease of %d s: %+v, %v", when, lease.LeaseDuration, renewed, err)
 	}
-	err = u.api.Sys().RevokeWithOptionsWithContext(u.t.Context(), &api.RevokeOptions{LeaseID: lease.LeaseID, Sync: true})
+	err = u.api.Sys().RevokeWithOptionsWithContext(u.t.Context(),
+		&api.RevokeOptions{LeaseID: lease.LeaseID, Sync: true})
 	if err != nil {
 		u.t.Errorf("%s: revoking a lease: %v", when, err)
 	}
@@ -177,7 +178,8 @@ func upgradesFromTheFirstReleaseAndBack(t *testing.T, opts harness.VaultOptions)
 	u.write("config/orders", u.fields(nil))
 	u.write("config/batch", u.fields(map[string]any{"generate_lease": false}))
 	root := u.minio.RootCredentials()
-	u.write("config/keys", u.s3Fields(map[string]any{"access_key": root.AccessKeyID, "secret_key": root.SecretAccessKey}))
+	u.write("config/keys", u.s3Fields(map[string]any{"access_key": root.AccessKeyID,
+		"secret_key": root.SecretAccessKey}))
 	warm := []string{"creds/orders", "creds/batch", "sdk/orders", "sdk/batch", "creds/keys"}
 	wanted := map[string]string{}
 	for _, path := range []string{"creds/orders", "creds/batch", "creds/keys"} {
@@ -216,8 +218,8 @@ func upgradesFromTheFirstReleaseAndBack(t *testing.T, opts harness.VaultOptions)
 	u.downgradeRefusesWhatIsNew(wanted)
 }
 
-// downgradeRefusesWhatIsNew writes connections in the newer version: the first release must not misread them. What it does
-// not know leaves the others alone, and is there again after the next upgrade.
+// downgradeRefusesWhatIsNew writes connections in the newer version: the first release must not misread them. What it
+// does not know leaves the others alone, and is there again after the next upgrade.
 func (u *upgradeStack) downgradeRefusesWhatIsNew(wanted map[string]string) {
 	u.t.Helper()
 	u.write("config/batch", map[string]any{"session_name": "batch-2"}) // its identity moves to an entry of its own

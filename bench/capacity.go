@@ -41,7 +41,8 @@ func (r report) capacity(results map[target]series, before, after footprint, lea
 			fmt.Sprintf("%.2f", results[t].perRead(pluginTime)*readsPerSecond/perSecond))
 	}
 	if leases > 0 {
-		fmt.Fprintf(r.w, "\nOf the %d leases of s3conn, the floor and the AWS engine each takes %.1f KiB of Vault's memory", leases,
+		fmt.Fprintf(r.w, "\nOf the %d leases of s3conn, the floor and the AWS engine each takes %.1f KiB of Vault's "+
+			"memory", leases,
 			float64(after.memory-before.memory)/float64(leases))
 		// Raft's files grow in large steps: a few leases fit into what is there, which tells nothing.
 		if grown := after.disk - before.disk; grown > 0 {

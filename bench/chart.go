@@ -169,7 +169,8 @@ func charts(dir, caption string, results map[target]series) error {
 	for _, t := range []target{awsRole, awsRolePlain, kvEntry} {
 		bars = append(bars, rateBar{t.name, results[t].median(throughput), true})
 	}
-	for name, text := range map[string]string{"bench-ratios.svg": ratioChart(rows, caption), "bench-rates.svg": rateChart(bars, caption)} {
+	for name, text := range map[string]string{"bench-ratios.svg": ratioChart(rows, caption),
+		"bench-rates.svg": rateChart(bars, caption)} {
 		if err := os.WriteFile(
 			filepath.Join(dir, name),
 			[]byte(text),

@@ -15,8 +15,8 @@ import (
 // responseTimeout bounds one read of a target under load.
 const responseTimeout = 30 * time.Second
 
-// reader sends one GET again and again over one connection. It writes ready-made bytes and has no goroutines of its own,
-// unlike http.Client, which would take from Vault the processor that both share.
+// reader sends one GET again and again over one connection. It writes ready-made bytes and has no goroutines of its
+// own, unlike http.Client, which would take from Vault the processor that both share.
 type reader struct {
 	conn    net.Conn
 	buffer  *bufio.Reader
@@ -30,7 +30,8 @@ func newReader(address, path, token string) (*reader, error) {
 		return nil, fmt.Errorf("connecting to Vault: %w", err)
 	}
 	request := call{http.MethodGet, path, ""}.bytes(address, token)
-	return &reader{conn: conn, buffer: bufio.NewReaderSize(conn, 16<<10), request: request, doing: "reading " + path}, nil
+	return &reader{conn: conn, buffer: bufio.NewReaderSize(conn, 16<<10), request: request, doing: "reading " + path},
+		nil
 }
 
 // call is one request to Vault.
@@ -77,7 +78,8 @@ func (r *reader) exchange(doing string, request []byte) (int64, error) {
 }
 
 // load has each of the clients read the path until the time is over, and returns every read's latency.
-func load(ctx context.Context, address, path, token string, clients int, length time.Duration) ([]time.Duration, time.Duration, error) {
+func load(ctx context.Context, address, path, token string, clients int, length time.Duration) ([]time.Duration,
+	time.Duration, error) {
 	var group sync.WaitGroup
 	latencies := make([][]time.Duration, clients)
 	failures := make([]error, clients)

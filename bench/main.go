@@ -1,6 +1,6 @@
-// Command bench measures the s3conn plugin against what bounds it: a plugin of constants, Vault's AWS engine as an external
-// plugin, and kv, all on one real Vault and loaded in turn in the same run. It runs in its own directory, as "make bench" does,
-// and writes Markdown to standard output. $VAULT_BIN is the vault program.
+// Command bench measures the s3conn plugin against what bounds it: a plugin of constants, Vault's AWS engine as an
+// external plugin, and kv, all on one real Vault and loaded in turn in the same run. It runs in its own directory, as
+// "make bench" does, and writes Markdown to standard output. $VAULT_BIN is the vault program.
 package main
 
 import (
@@ -150,8 +150,8 @@ func run(ctx context.Context, o options) error {
 }
 
 var (
-	// Targets are compared with others of the same phase alone. The AWS engine gives every read a lease: it is in both, since its
-	// reads are too few to make Vault slower for the others.
+	// Targets are compared with others of the same phase alone. The AWS engine gives every read a lease: it is in
+	// both, since its reads are too few to make Vault slower for the others.
 	leaseless = [][]target{
 		{floorLeaseless, oursLeaseless, oursScoped, framework},
 		{floorRaw, oursRaw},

@@ -54,8 +54,8 @@ func (m *measurement) round(ctx context.Context, round int, set []target, result
 	return nil
 }
 
-// leadIn is the part of a slice's length for which a target is loaded before, uncounted, while what the one before it left
-// behind is cleared away.
+// leadIn is the part of a slice's length for which a target is loaded before, uncounted, while what the one before it
+// left behind is cleared away.
 const leadIn = 0.2
 
 func (m *measurement) slice(ctx context.Context, t target) (slice, error) {
@@ -67,7 +67,8 @@ func (m *measurement) slice(ctx context.Context, t target) (slice, error) {
 		}
 		pids = append(pids, pid)
 	}
-	lead, _, err := load(ctx, m.server.address, t.path, m.server.token, m.clients, time.Duration(leadIn*float64(m.length)))
+	lead, _, err := load(ctx, m.server.address, t.path, m.server.token, m.clients,
+		time.Duration(leadIn*float64(m.length)))
 	if err != nil {
 		return slice{}, err
 	}

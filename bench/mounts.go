@@ -47,7 +47,8 @@ func (s *server) mount(ctx context.Context, programs plugins) error {
 		}
 	}
 	for path, engine := range map[string]string{
-		"floor": programs.floor.name, "s3conn": programs.ours.name, "aws": programs.aws.name, "aws-plain": programs.aws.name, "kv": "kv",
+		"floor": programs.floor.name, "s3conn": programs.ours.name, "aws": programs.aws.name,
+		"aws-plain": programs.aws.name, "kv": "kv",
 	} {
 		if err := s.mountAt(ctx, path, engine); err != nil {
 			return err
@@ -57,7 +58,8 @@ func (s *server) mount(ctx context.Context, programs plugins) error {
 }
 
 func (s *server) register(ctx context.Context, p program) error {
-	registration := &api.RegisterPluginInput{Name: p.name, Type: api.PluginTypeSecrets, Command: p.name, SHA256: p.sum, Env: p.env}
+	registration := &api.RegisterPluginInput{Name: p.name, Type: api.PluginTypeSecrets, Command: p.name, SHA256: p.sum,
+		Env: p.env}
 	if err := s.client.Sys().RegisterPluginWithContext(ctx, registration); err != nil {
 		return fmt.Errorf("registering %s: %w", p.name, err)
 	}
@@ -139,7 +141,8 @@ func (s *server) checkSizes(pairs ...[2]target) error {
 			sizes[i] = float64(size)
 		}
 		if math.Abs(sizes[0]-sizes[1]) > sizeTolerance*sizes[0] {
-			return fmt.Errorf("comparing answers: %q has %v bytes and %q has %v; make the floor's constants as large as the engine's answers",
+			return fmt.Errorf("comparing answers: %q has %v bytes and %q has %v; make the floor's constants as "+
+				"large as the engine's answers",
 				pair[0].name, sizes[0], pair[1].name, sizes[1])
 		}
 	}

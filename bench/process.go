@@ -18,7 +18,8 @@ import (
 	backend "github.com/hashicorp/vault/sdk/plugin"
 )
 
-// startTime starts the program as Vault does, with TLS of its own, and returns how long it takes until it answers a ping.
+// startTime starts the program as Vault does, with TLS of its own, and returns how long it takes until it answers a
+// ping.
 func startTime(p program) (time.Duration, error) {
 	cmd := exec.Command(p.path)
 	cmd.Env = []string{pluginutil.PluginAutoMTLSEnv + "=true", "PATH=" + os.Getenv("PATH"), "TMPDIR=" + os.TempDir()}

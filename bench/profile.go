@@ -41,7 +41,8 @@ func profile(ctx context.Context, o options, s *server, aws *account, programs p
 		}()
 		base := "http://" + address + "/debug/pprof/"
 		err := errors.Join(
-			save(ctx, fmt.Sprintf("%sprofile?seconds=%d", base, profileLength/time.Second), filepath.Join(o.profile, file+".cpu")),
+			save(ctx, fmt.Sprintf("%sprofile?seconds=%d", base, profileLength/time.Second),
+				filepath.Join(o.profile, file+".cpu")),
 			save(ctx, base+"allocs", filepath.Join(o.profile, file+".allocs")),
 			<-loaded)
 		if err != nil {

@@ -90,7 +90,8 @@ func micros(nanoseconds float64) string {
 
 func (r report) ratios(pairs [][2]target, results map[target]series) {
 	r.title(
-		"Ratios, as medians over the rounds with the median's 95 %% interval in brackets; processor time over all rounds",
+		"Ratios, as medians over the rounds with the median's 95 %% interval in brackets; processor time over all " +
+			"rounds",
 	)
 	r.header("target", "to", "reads/s", "p50", "p99", "Vault's CPU", "plugin's CPU")
 	for _, pair := range pairs {

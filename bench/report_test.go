@@ -20,11 +20,13 @@ func TestReport_BarsTellWhatIsMissed(t *testing.T) {
 	}
 	report{&text}.bars(results)
 	for _, want := range []string{
-		"| reads/s of s3conn creds/NAME, no lease to floor, no lease | lower end at least 0.95 | 0.980 (0.980 to 0.980) | yes |",
+		"| reads/s of s3conn creds/NAME, no lease to floor, no lease | lower end at least 0.95 | 0.980 (0.980 to " +
+			"0.980) | yes |",
 		"| reads/s of s3conn sdk/NAME to floor, raw | lower end at least 0.95 | 0.940 (0.940 to 0.940) | no |",
 		"| p99 of s3conn creds/NAME, no lease to floor, no lease | at most 1.10 | 1.110 (1.110 to 1.110) | no |",
 		"| p99 of s3conn sdk/NAME to floor, raw | at most 1.10 | 1.100 (1.100 to 1.100) | yes |",
-		"| reads/s of s3conn creds/NAME, no lease to AWS engine, assumed_role | at least 5.00 | 9.800 (9.800 to 9.800) | yes |",
+		"| reads/s of s3conn creds/NAME, no lease to AWS engine, assumed_role | at least 5.00 | 9.800 (9.800 to " +
+			"9.800) | yes |",
 	} {
 		if !strings.Contains(text.String(), want) {
 			t.Errorf("the report lacks %q:\n%s", want, &text)
@@ -51,7 +53,8 @@ func TestReport_RatiosOfProcessorTimeAreOfTotals(t *testing.T) {
 	r.ratios([][2]target{{oursRaw, floorRaw}, {oursRaw, kvEntry}}, results)
 	r.targets([]target{oursRaw, kvEntry}, results)
 	for _, want := range []string{
-		"### Ratios, as medians over the rounds with the median's 95 % interval in brackets; processor time over all rounds",
+		"### Ratios, as medians over the rounds with the median's 95 % interval in brackets; processor time over " +
+			"all rounds",
 		"| s3conn sdk/NAME | floor, raw | 0.950 (0.900 to 1.000) | - | - | 1.000 | 0.500 |",
 		"| s3conn sdk/NAME | kv version 1 (inside Vault) | 0.500 (0.500 to 0.500) | - | - | 4.000 | - |",
 		"| s3conn sdk/NAME | 90 | 0 µs | 0 µs | 1000 µs | 1500 µs |",
@@ -76,7 +79,8 @@ func TestReport_UpstreamCountsEveryRead(t *testing.T) {
 		kvEntry:            5,
 	}
 	report{&text}.upstream(reads, 2, 321)
-	for _, want := range []string{"| s3conn, CreateSession | 321 | 2 (2 connections) |", "| AWS engine, AssumeRole | 321 | 321 |"} {
+	for _, want := range []string{"| s3conn, CreateSession | 321 | 2 (2 connections) |",
+		"| AWS engine, AssumeRole | 321 | 321 |"} {
 		if !strings.Contains(text.String(), want) {
 			t.Errorf("the report lacks %q:\n%s", want, &text)
 		}
@@ -96,7 +100,8 @@ func TestReport_CapacityAddsUp(t *testing.T) {
 	report{&text}.capacity(results, footprint{1000, 0}, footprint{6000, 1 << 20}, 1000)
 	for _, want := range []string{
 		"| s3conn creds/NAME, no lease | 0.25 | 0.09 |",
-		"Of the 1000 leases of s3conn, the floor and the AWS engine each takes 5.0 KiB of Vault's memory and 1.0 KiB of raft's files.",
+		"Of the 1000 leases of s3conn, the floor and the AWS engine each takes 5.0 KiB of Vault's memory and 1.0 " +
+			"KiB of raft's files.",
 	} {
 		if !strings.Contains(text.String(), want) {
 			t.Errorf("the report lacks %q:\n%s", want, &text)

@@ -28,7 +28,8 @@ type scaleFigures struct {
 	before, after        int64         // resident memory in KiB, before and after the connections' first reads
 }
 
-// scale fills one mount with connections. They have access keys, which are answered from storage alone: no upstream is measured.
+// scale fills one mount with connections. They have access keys, which are answered from storage alone: no upstream
+// is measured.
 func scale(ctx context.Context, o options, s *server, ours program) error {
 	if err := errors.Join(s.register(ctx, ours), s.mountAt(ctx, "s3conn", ours.name)); err != nil {
 		return err
@@ -98,7 +99,8 @@ func (s *server) statuses(ctx context.Context, f *scaleFigures) error {
 	for _, one := range []struct {
 		took         *time.Duration
 		method, path string
-	}{{&f.status, http.MethodGet, "status"}, {&f.statusList, "LIST", "status"}, {&f.metrics, http.MethodGet, "metrics"}} {
+	}{{&f.status, http.MethodGet, "status"}, {&f.statusList, "LIST", "status"},
+		{&f.metrics, http.MethodGet, "metrics"}} {
 		if *one.took, err = middle(ctx, once(one.method, one.path)); err != nil {
 			return err
 		}
@@ -119,7 +121,8 @@ func middle(ctx context.Context, measure func(context.Context) (time.Duration, e
 	return durations(all, 0.5), nil
 }
 
-// each has the clients make the calls 0 to n-1, each once, and returns how long all of them took. It ends at the first failure.
+// each has the clients make the calls 0 to n-1, each once, and returns how long all of them took. It ends at the
+// first failure.
 func (s *server) each(ctx context.Context, n, clients int, what func(i int) call) (time.Duration, error) {
 	inner, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -168,7 +171,8 @@ var missing = call{http.MethodGet, "s3conn/config/missing", ""}
 // restartPoll is how exactly the end of a start is known.
 const restartPoll = 2 * time.Millisecond
 
-// restart seals the server, which ends the plugin, and returns how long it takes from the unsealing until the mount answers.
+// restart seals the server, which ends the plugin, and returns how long it takes from the unsealing until the mount
+// answers.
 func (s *server) restart(ctx context.Context) (time.Duration, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, readyTimeout, fmt.Errorf("it was not ready within %s", readyTimeout))
 	defer cancel()

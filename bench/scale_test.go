@@ -63,7 +63,8 @@ func TestEach_EndsAtARefusal(t *testing.T) {
 	_, err := s.each(t.Context(), 10_000, 2, func(i int) call {
 		return call{http.MethodGet, fmt.Sprintf("s3conn/creds/c%d", i), ""}
 	})
-	if err == nil || !strings.HasPrefix(err.Error(), "GET s3conn/creds/c3: status 400") || strings.Contains(err.Error(), "canceled") {
+	if err == nil || !strings.HasPrefix(err.Error(), "GET s3conn/creds/c3: status 400") ||
+		strings.Contains(err.Error(), "canceled") {
 		t.Errorf("error %v, want the call and the status", err)
 	}
 	if n := calls.Load(); n == 10_000 {
@@ -129,9 +130,11 @@ func TestReport_Scale(t *testing.T) {
 	t.Parallel()
 	var text strings.Builder
 	report{&text}.scale(scaleFigures{
-		connections: 1000, clients: 8, write: 4 * time.Second, list: 120 * time.Millisecond, read: 500 * time.Millisecond,
+		connections: 1000, clients: 8, write: 4 * time.Second, list: 120 * time.Millisecond,
+		read:        500 * time.Millisecond,
 		firstStatus: 800 * time.Millisecond, status: 40 * time.Millisecond, statusList: 90 * time.Millisecond,
-		metrics: 50 * time.Millisecond, startEmpty: 90 * time.Millisecond, start: 95 * time.Millisecond, before: 26 << 10, after: 28 << 10,
+		metrics: 50 * time.Millisecond, startEmpty: 90 * time.Millisecond, start: 95 * time.Millisecond,
+		before: 26 << 10, after: 28 << 10,
 	})
 	for _, want := range []string{
 		"| what | no connection | 1000 connections |",

@@ -26,7 +26,8 @@ func (s series) median(value func(slice) float64) float64 {
 	return median(values)
 }
 
-// perRead is the processor time of a read in nanoseconds, over all rounds together: the clock's ticks are too coarse for one.
+// perRead is the processor time of a read in nanoseconds, over all rounds together: the clock's ticks are too coarse
+// for one.
 func (s series) perRead(spent func(slice) time.Duration) float64 {
 	var total time.Duration
 	reads := 0
@@ -40,8 +41,8 @@ func (s series) perRead(spent func(slice) time.Duration) float64 {
 	return float64(total) / float64(reads)
 }
 
-// ratio is the median over the rounds of one target's value to another's in the same round, because what disturbs a round
-// disturbs both, and the ends of the median's 95 % interval.
+// ratio is the median over the rounds of one target's value to another's in the same round, because what disturbs a
+// round disturbs both, and the ends of the median's 95 % interval.
 func ratio(of, to series, value func(slice) float64) (middle, low, high float64) {
 	ratios := make([]float64, 0, len(of))
 	for round := range min(len(of), len(to)) {
@@ -53,8 +54,9 @@ func ratio(of, to series, value func(slice) float64) (middle, low, high float64)
 	return median(ratios), low, high
 }
 
-// medianInterval is where the median of endless rounds lies, with a confidence of 95 %, by order statistics: how many of n rounds
-// are below it is binomial, which gives ranks n/2 ± 0.98√n. Fewer than six rounds cannot give that confidence.
+// medianInterval is where the median of endless rounds lies, with a confidence of 95 %, by order statistics: how many
+// of n rounds are below it is binomial, which gives ranks n/2 ± 0.98√n. Fewer than six rounds cannot give that
+// confidence.
 func medianInterval(values []float64) (low, high float64) {
 	half := 0.98 / math.Sqrt(float64(len(values)))
 	return quantile(values, max(0, 0.5-half)), quantile(values, min(1, 0.5+half))

@@ -51,7 +51,8 @@ func TestRatio_ComparesWithinRounds(t *testing.T) {
 
 func TestRatio_SkipsWhatCannotBeDivided(t *testing.T) {
 	t.Parallel()
-	if middle, low, high := ratio(series{{p99: 1}, {p99: 1}}, series{{p99: 0}, {p99: 0}}, p99); middle != 0 || low != 0 || high != 0 {
+	if middle, low, high := ratio(series{{p99: 1}, {p99: 1}}, series{{p99: 0}, {p99: 0}}, p99); middle != 0 ||
+		low != 0 || high != 0 {
 		t.Errorf("ratio to nothing = %v (%v to %v), want 0", middle, low, high)
 	}
 }
@@ -73,7 +74,8 @@ func TestRatio_IntervalIsTheMedians(t *testing.T) {
 			of, to = append(of, slice{perSecond: float64(i + 1)}), append(to, slice{perSecond: 1})
 		}
 		middle, low, high := ratio(of, to, throughput)
-		if want := float64(c.rounds+1) / 2; middle != want || math.Abs(low-c.low) > 0.01 || math.Abs(high-c.high) > 0.01 {
+		if want := float64(c.rounds+1) / 2; middle != want || math.Abs(low-c.low) > 0.01 ||
+			math.Abs(high-c.high) > 0.01 {
 			t.Errorf("%s: %v (%v to %v), want %v (%v to %v)", c.name, middle, low, high, want, c.low, c.high)
 		}
 	}

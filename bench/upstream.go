@@ -20,8 +20,8 @@ import (
 	"github.com/s3conn/vault-plugin-s3conn/rolesanywhere/rolesanywheretest"
 )
 
-// account stands for AWS: IAM Roles Anywhere for our plugin, STS for Vault's AWS engine. Both sell the same credentials. AWS's
-// own STS speaks TLS alone; the plain one shows how much of a read that is.
+// account stands for AWS: IAM Roles Anywhere for our plugin, STS for Vault's AWS engine. Both sell the same
+// credentials. AWS's own STS speaks TLS alone; the plain one shows how much of a read that is.
 type account struct {
 	anywhere    *rolesanywheretest.Server
 	certificate *rolesanywheretest.Issued
@@ -45,8 +45,9 @@ func startAccount() (*account, error) {
 	a.anywhere = rolesanywheretest.NewServer(rolesanywheretest.Options{
 		TrustAnchors: []*x509.Certificate{authority.Certificate()},
 		Vend: func(context.Context, rolesanywheretest.SessionRequest) (rolesanywheretest.Credentials, error) {
-			return rolesanywheretest.Credentials{AccessKeyID: answer.AccessKeyID, SecretAccessKey: answer.SecretAccessKey,
-				SessionToken: answer.SessionToken()}, nil
+			return rolesanywheretest.Credentials{AccessKeyID: answer.AccessKeyID,
+				SecretAccessKey: answer.SecretAccessKey,
+				SessionToken:    answer.SessionToken()}, nil
 		},
 	})
 	certificate, err := selfSigned()
@@ -61,8 +62,8 @@ func startAccount() (*account, error) {
 	return a, nil
 }
 
-// selfSigned makes a certificate for loopback with a P-256 key, which costs a server the least: AWS's share of a handshake
-// is not to be measured.
+// selfSigned makes a certificate for loopback with a P-256 key, which costs a server the least: AWS's share of a
+// handshake is not to be measured.
 func selfSigned() (tls.Certificate, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

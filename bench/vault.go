@@ -31,8 +31,8 @@ type server struct {
 	client    *api.Client
 }
 
-// startVault returns a Vault that is unsealed and active, with plugins from the directory. The caller stops it, also after an
-// error.
+// startVault returns a Vault that is unsealed and active, with plugins from the directory. The caller stops it, also
+// after an error.
 func startVault(ctx context.Context, program, dir, plugins, storage string) (*server, error) {
 	s := &server{dir: dir, exited: make(chan struct{})}
 	var addresses [2]string

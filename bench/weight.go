@@ -65,7 +65,8 @@ func packageOf(symbol string) string {
 
 // modulesOf maps the program's packages to their modules.
 func modulesOf(ctx context.Context, p program) (map[string]string, error) {
-	cmd := exec.CommandContext(ctx, "go", "list", "-deps", "-f", "{{.ImportPath}} {{with .Module}}{{.Path}}{{end}}", p.target)
+	cmd := exec.CommandContext(ctx, "go", "list", "-deps", "-f", "{{.ImportPath}} {{with .Module}}{{.Path}}{{end}}",
+		p.target)
 	cmd.Dir = p.directory
 	out, err := cmd.Output()
 	if err != nil {

@@ -23,7 +23,8 @@ func TestPackageOf_CutsSymbols(t *testing.T) {
 
 func TestWeight_AddsByModule(t *testing.T) {
 	t.Parallel()
-	modules := map[string]string{"runtime": "the standard library", "sort": "the standard library", "x.org/m/p": "x.org/m"}
+	modules := map[string]string{"runtime": "the standard library", "sort": "the standard library",
+		"x.org/m/p": "x.org/m"}
 	w := weight{}
 	w.add("runtime.mallocgc", 100, modules)
 	w.add("sort.Sort", 20, modules)

@@ -81,7 +81,8 @@ func TestCloudFormation_TrustsWithAllThatChainsNeed(t *testing.T) {
 	}
 }
 
-// TestTutorial_NamesWhatTheTemplateHas compares the steps at AWS in docs/tutorial.md with the template that they deploy.
+// TestTutorial_NamesWhatTheTemplateHas compares the steps at AWS in docs/tutorial.md with the template that they
+// deploy.
 func TestTutorial_NamesWhatTheTemplateHas(t *testing.T) {
 	t.Parallel()
 	tutorial := string(readExample(t, "../docs/tutorial.md"))

@@ -94,8 +94,9 @@ func TestCreateSession_SendsWhatTheServiceReads(t *testing.T) {
 	wantOut := CreateSessionOutput{
 		Credentials: aws.Credentials{AccessKeyID: "ASIAEXAMPLE", SecretAccessKey: "SECRET", SessionToken: "TOKEN",
 			Source: ProviderName, CanExpire: true, Expires: vectorTime.Add(time.Hour), AccountID: "210987654321"},
-		AssumedRoleARN: "arn:aws:sts::210987654321:assumed-role/app/orders-api", AssumedRoleID: "AROAEXAMPLE:orders-api",
-		SubjectARN: "arn:aws:rolesanywhere:us-east-1:123456789012:subject/1", SourceIdentity: "CN=orders",
+		AssumedRoleARN: "arn:aws:sts::210987654321:assumed-role/app/orders-api",
+		AssumedRoleID:  "AROAEXAMPLE:orders-api",
+		SubjectARN:     "arn:aws:rolesanywhere:us-east-1:123456789012:subject/1", SourceIdentity: "CN=orders",
 		RequestID: "req-1", PackedPolicySize: 7,
 	}
 	if *out != wantOut {
@@ -110,7 +111,8 @@ func (f doerFunc) Do(r *http.Request) (*http.Response, error) { return f(r) }
 func TestCreateSession_FollowsNoRedirect(t *testing.T) {
 	t.Parallel()
 	for _, status := range []int{301, 302, 303, 307, 308} {
-		for name, doer := range map[string]aws.HTTPClient{"net/http": &http.Client{}, "SDK": awshttp.NewBuildableClient()} {
+		for name, doer := range map[string]aws.HTTPClient{"net/http": &http.Client{},
+			"SDK": awshttp.NewBuildableClient()} {
 			t.Run(fmt.Sprint(status, " ", name), func(t *testing.T) {
 				t.Parallel()
 				var followed atomic.Bool

@@ -115,9 +115,12 @@ func TestFileIdentity_ReadsEveryArrangement(t *testing.T) {
 		chained          int
 	}{
 		"chain behind the leaf": {[][]byte{leaf, chain}, [][]byte{key}, nil, 1},
-		"all in one file":       {[][]byte{key, leaf, chain}, nil, func(o *FileIdentityOptions) { o.PrivateKeyFile = o.CertificateFile }, 1},
-		"chain in its own file": {[][]byte{bytes.TrimSpace(leaf)}, [][]byte{key}, func(o *FileIdentityOptions) { o.ChainFile = "testdata/intermediate.pem" }, 1},
-		"encrypted key":         {[][]byte{p256}, [][]byte{encrypted}, func(o *FileIdentityOptions) { o.Passphrase = passphrase }, 0},
+		"all in one file": {[][]byte{key, leaf, chain}, nil,
+			func(o *FileIdentityOptions) { o.PrivateKeyFile = o.CertificateFile }, 1},
+		"chain in its own file": {[][]byte{bytes.TrimSpace(leaf)}, [][]byte{key},
+			func(o *FileIdentityOptions) { o.ChainFile = "testdata/intermediate.pem" }, 1},
+		"encrypted key": {[][]byte{p256}, [][]byte{encrypted},
+			func(o *FileIdentityOptions) { o.Passphrase = passphrase }, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -147,17 +150,28 @@ func TestNewFileIdentity_SaysWhatIsWrong(t *testing.T) {
 		want   error
 		says   string
 	}{
-		"no certificate file": {func(_ *identityFiles, o *FileIdentityOptions) { o.CertificateFile = "" }, ErrInvalidInput, "name CertificateFile"},
-		"no key file":         {func(_ *identityFiles, o *FileIdentityOptions) { o.PrivateKeyFile = "" }, ErrInvalidInput, "PrivateKeyFile"},
-		"no such certificate": {func(_ *identityFiles, o *FileIdentityOptions) { o.CertificateFile += "x" }, fs.ErrNotExist, "tls.crtx"},
-		"no such chain":       {func(_ *identityFiles, o *FileIdentityOptions) { o.ChainFile = o.CertificateFile + "x" }, fs.ErrNotExist, "tls.crtx"},
-		"a directory":         {func(_ *identityFiles, o *FileIdentityOptions) { o.PrivateKeyFile = "." }, errNotRegular, "not a regular file"},
-		"damaged":             {func(f *identityFiles, _ *FileIdentityOptions) { f.write(f.certificate, []byte("CANARY")) }, ErrInvalidCertificate, "PEM"},
+		"no certificate file": {func(_ *identityFiles, o *FileIdentityOptions) { o.CertificateFile = "" },
+			ErrInvalidInput, "name CertificateFile"},
+		"no key file": {func(_ *identityFiles, o *FileIdentityOptions) { o.PrivateKeyFile = "" },
+			ErrInvalidInput, "PrivateKeyFile"},
+		"no such certificate": {func(_ *identityFiles, o *FileIdentityOptions) { o.CertificateFile += "x" },
+			fs.ErrNotExist, "tls.crtx"},
+		"no such chain": {func(_ *identityFiles, o *FileIdentityOptions) {
+			o.ChainFile = o.CertificateFile +
+				"x"
+		}, fs.ErrNotExist, "tls.crtx"},
+		"a directory": {func(_ *identityFiles, o *FileIdentityOptions) { o.PrivateKeyFile = "." },
+			errNotRegular, "not a regular file"},
+		"damaged": {func(f *identityFiles,
+			_ *FileIdentityOptions) {
+			f.write(f.certificate, []byte("CANARY"))
+		}, ErrInvalidCertificate, "PEM"},
 		"damaged in one file": {func(f *identityFiles, o *FileIdentityOptions) {
 			f.write(f.certificate, []byte("CANARY"))
 			o.PrivateKeyFile = o.CertificateFile
 		}, ErrInvalidCertificate, "PEM"},
-		"too long": {func(f *identityFiles, _ *FileIdentityOptions) { f.write(f.key, make([]byte, 10*maxPEM)) }, ErrInvalidPrivateKey, "at most"},
+		"too long": {func(f *identityFiles, _ *FileIdentityOptions) { f.write(f.key, make([]byte, 10*maxPEM)) },
+			ErrInvalidPrivateKey, "at most"},
 		"no passphrase": {func(_ *identityFiles, o *FileIdentityOptions) {
 			o.Passphrase = func(context.Context) ([]byte, error) { return nil, lost }
 		}, lost, "obtaining the passphrase"},

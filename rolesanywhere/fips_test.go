@@ -9,7 +9,8 @@ import (
 	"testing"
 )
 
-// TestFIPS_RefusesInWords runs itself again where Go enforces FIPS 140-3: what that forbids is an error and not a panic.
+// TestFIPS_RefusesInWords runs itself again where Go enforces FIPS 140-3: what that forbids is an error and not a
+// panic.
 func TestFIPS_RefusesInWords(t *testing.T) {
 	t.Parallel()
 	if !fips140.Enforced() {

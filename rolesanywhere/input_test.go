@@ -21,15 +21,22 @@ func TestCreateSession_RefusesBadInputUnsent(t *testing.T) {
 		change func(*CreateSessionInput)
 		says   string
 	}{
-		"no profile":           {func(in *CreateSessionInput) { in.ProfileARN = "" }, "ProfileARN is \"\""},
-		"role not an ARN":      {func(in *CreateSessionInput) { in.RoleARN = "app" }, "RoleARN is \"app\"; want an ARN"},
-		"no trust anchor":      {func(in *CreateSessionInput) { in.TrustAnchorARN = "" }, "TrustAnchorARN is \"\""},
-		"swapped":              {func(in *CreateSessionInput) { in.ProfileARN, in.TrustAnchorARN = in.TrustAnchorARN, in.ProfileARN }, "of another kind of resource; want arn:aws:rolesanywhere:REGION:ACCOUNT:trust-anchor/ID"},
-		"profile as role":      {func(in *CreateSessionInput) { in.RoleARN = in.ProfileARN }, "RoleARN is"},
-		"user as role":         {func(in *CreateSessionInput) { in.RoleARN = "arn:aws:iam::123456789012:user/app" }, "of another kind of resource; want arn:aws:iam::ACCOUNT:role/NAME"},
-		"role without a name":  {func(in *CreateSessionInput) { in.RoleARN = "arn:aws:iam::123456789012:role/" }, "RoleARN is"},
-		"account of 11 digits": {func(in *CreateSessionInput) { in.RoleARN = "arn:aws:iam::12345678901:role/app" }, "account of 12 digits"},
-		"role with a region":   {func(in *CreateSessionInput) { in.RoleARN = "arn:aws:iam:us-east-1:123456789012:role/app" }, "RoleARN is"},
+		"no profile": {func(in *CreateSessionInput) { in.ProfileARN = "" }, "ProfileARN is \"\""},
+		"role not an ARN": {func(in *CreateSessionInput) { in.RoleARN = "app" },
+			"RoleARN is \"app\"; want an ARN"},
+		"no trust anchor": {func(in *CreateSessionInput) { in.TrustAnchorARN = "" }, "TrustAnchorARN is \"\""},
+		"swapped": {func(in *CreateSessionInput) {
+			in.ProfileARN, in.TrustAnchorARN = in.TrustAnchorARN,
+				in.ProfileARN
+		}, "of another kind of resource; want arn:aws:rolesanywhere:REGION:ACCOUNT:trust-anchor/ID"},
+		"profile as role": {func(in *CreateSessionInput) { in.RoleARN = in.ProfileARN }, "RoleARN is"},
+		"user as role": {func(in *CreateSessionInput) { in.RoleARN = "arn:aws:iam::123456789012:user/app" },
+			"of another kind of resource; want arn:aws:iam::ACCOUNT:role/NAME"},
+		"role without a name": {func(in *CreateSessionInput) { in.RoleARN = "arn:aws:iam::123456789012:role/" },
+			"RoleARN is"},
+		"account of 11 digits": {func(in *CreateSessionInput) { in.RoleARN = "arn:aws:iam::12345678901:role/app" },
+			"account of 12 digits"},
+		"role with a region": {func(in *CreateSessionInput) { in.RoleARN = "arn:aws:iam:us-east-1:123456789012:role/app" }, "RoleARN is"},
 		"anchor without region": {func(in *CreateSessionInput) {
 			in.TrustAnchorARN = strings.Replace(in.TrustAnchorARN, "us-east-1", "", 1)
 		}, "TrustAnchorARN is"},
@@ -42,15 +49,18 @@ func TestCreateSession_RefusesBadInputUnsent(t *testing.T) {
 		},
 			`ProfileARN is of region "eu-west-1" and TrustAnchorARN of "us-east-1"`},
 		"role of another partition": {func(in *CreateSessionInput) { in.RoleARN = "arn:aws-cn:iam::123456789012:role/app" }, `partitions "aws", "aws" and "aws-cn"`},
-		"session name with a space": {func(in *CreateSessionInput) { in.RoleSessionName = "orders api" }, `RoleSessionName is "orders api"; want 2 to 64`},
-		"session name of one":       {func(in *CreateSessionInput) { in.RoleSessionName = "a" }, "RoleSessionName is"},
-		"session name of 65":        {func(in *CreateSessionInput) { in.RoleSessionName = strings.Repeat("a", 65) }, "RoleSessionName is"},
-		"property without a value":  {func(in *CreateSessionInput) { in.InstanceProperties = map[string]string{"rack": ""} }, `the name "rack"`},
-		"property not UTF-8":        {func(in *CreateSessionInput) { in.InstanceProperties = map[string]string{"rack": "\xff"} }, "UTF-8"},
+		"session name with a space": {func(in *CreateSessionInput) { in.RoleSessionName = "orders api" },
+			`RoleSessionName is "orders api"; want 2 to 64`},
+		"session name of one": {func(in *CreateSessionInput) { in.RoleSessionName = "a" }, "RoleSessionName is"},
+		"session name of 65": {func(in *CreateSessionInput) { in.RoleSessionName = strings.Repeat("a", 65) },
+			"RoleSessionName is"},
+		"property without a value": {func(in *CreateSessionInput) { in.InstanceProperties = map[string]string{"rack": ""} }, `the name "rack"`},
+		"property not UTF-8":       {func(in *CreateSessionInput) { in.InstanceProperties = map[string]string{"rack": "\xff"} }, "UTF-8"},
 		"property of 201": {func(in *CreateSessionInput) {
 			in.InstanceProperties = map[string]string{strings.Repeat("é", 201): "a"}
 		}, "1 to 200 characters"},
-		"51 properties":    {func(in *CreateSessionInput) { in.InstanceProperties = numbered(51) }, "are 51; want at most 50"},
+		"51 properties": {func(in *CreateSessionInput) { in.InstanceProperties = numbered(51) },
+			"are 51; want at most 50"},
 		"short duration":   {func(in *CreateSessionInput) { in.Duration = 899 * time.Second }, "15m0s to 12h0m0s"},
 		"long duration":    {func(in *CreateSessionInput) { in.Duration = 12*time.Hour + 1 }, "15m0s to 12h0m0s"},
 		"negative":         {func(in *CreateSessionInput) { in.Duration = -time.Hour }, "15m0s to 12h0m0s"},

@@ -83,7 +83,8 @@ func TestCreateSession_TakesOptionsForOneCall(t *testing.T) {
 	})
 	client := New(Options{HTTPClient: doer, Now: vectorClock}, func(o *Options) { o.Retryer = aws.NopRetryer{} })
 	bad := func(o *Options) { o.Endpoint = "ftp://h" }
-	if _, err := client.CreateSession(t.Context(), vectorIdentity(t, "p256"), testInput(), bad); !errors.Is(err, ErrInvalidInput) ||
+	if _, err := client.CreateSession(t.Context(), vectorIdentity(t, "p256"), testInput(), bad); !errors.Is(err,
+		ErrInvalidInput) ||
 		calls != 0 {
 		t.Errorf("error = %v after %d calls", err, calls)
 	}
@@ -107,7 +108,8 @@ func TestNewFromConfig_TakesWhatTheConfigurationHas(t *testing.T) {
 		BaseEndpoint:     &store,
 	}
 	o := NewFromConfig(config, func(o *Options) { o.Timeout = time.Second }).Options()
-	if o.Region != "eu-west-1" || o.HTTPClient.(redirectless).Timeout != time.Minute || o.Logger != logger || o.Endpoint != "" ||
+	if o.Region != "eu-west-1" || o.HTTPClient.(redirectless).Timeout != time.Minute || o.Logger != logger ||
+		o.Endpoint != "" ||
 		o.ClientLogMode != aws.LogRetries || o.AppID != "orders" ||
 		o.Timeout != time.Second ||
 		o.Retryer.MaxAttempts() != 7 {
@@ -132,7 +134,8 @@ func TestNew_TakesANilHTTPClientForNone(t *testing.T) {
 	t.Parallel()
 	var none *http.Client
 	client := New(Options{HTTPClient: none})
-	if transport, ok := client.Options().HTTPClient.(redirectless).Transport.(*http.Transport); !ok || transport.Proxy != nil {
+	if transport, ok := client.Options().HTTPClient.(redirectless).Transport.(*http.Transport); !ok ||
+		transport.Proxy != nil {
 		t.Error("a nil *http.Client does not give the default")
 	}
 }

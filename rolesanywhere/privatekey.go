@@ -15,8 +15,9 @@ import (
 const privateKeyWant = "want one PEM block that begins with -----BEGIN PRIVATE KEY-----, " +
 	"ENCRYPTED PRIVATE KEY, RSA PRIVATE KEY or EC PRIVATE KEY (from DER: openssl pkey -inform der)"
 
-// maxPrivateKey bounds a key in DER, in bytes: RSA of 8192 bits, encrypted, has under 5 KiB, ML-DSA-87 7.5 KiB. Without it
-// the numbers of a forged RSA key, which are compared with each other before its size is known, would cost a second.
+// maxPrivateKey bounds a key in DER, in bytes: RSA of 8192 bits, encrypted, has under 5 KiB, ML-DSA-87 7.5 KiB.
+// Without it the numbers of a forged RSA key, which are compared with each other before its size is known, would cost
+// a second.
 const maxPrivateKey = 16 << 10
 
 const convertKey = "convert it with: openssl pkcs8 -topk8 -v2 aes-256-cbc -in old.pem -out new.pem"

@@ -52,7 +52,8 @@ func TestParse_AcceptsAByteOrderMark(t *testing.T) {
 	t.Parallel()
 	const mark = "\ufeff"
 	certificates := mark + string(readTestdata(t, "rsa-chain.pem")) + mark + string(readTestdata(t, "intermediate.pem"))
-	if _, err := ParseIdentity([]byte(certificates), []byte(mark+string(readTestdata(t, "rsa-chain.key"))), nil); err != nil {
+	if _, err := ParseIdentity([]byte(certificates), []byte(mark+string(readTestdata(t, "rsa-chain.key"))),
+		nil); err != nil {
 		t.Error(err)
 	}
 }

@@ -50,7 +50,10 @@ func TestCredentialsProvider_BoundsARefreshThatHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		service := &bubbleService{lifetime: time.Hour}
 		which := aws.HTTPClient(service)
-		client := New(Options{HTTPClient: doerFunc(func(r *http.Request) (*http.Response, error) { return which.Do(r) })})
+		client := New(Options{HTTPClient: doerFunc(func(r *http.Request) (*http.Response,
+			error) {
+			return which.Do(r)
+		})})
 		provider := NewCredentialsProvider(client, StaticIdentity(id), testInput())
 		cache := aws.NewCredentialsCache(provider, window(5*time.Minute))
 		if failures := poll(t, cache, 55*time.Minute, nil); failures != 0 {
@@ -159,12 +162,13 @@ func TestCredentialsProvider_ReturnsErrorsWithoutCredentials(t *testing.T) {
 		calls    int // of two retrievals
 		want     error
 	}{
-		"no client":       {NewCredentialsProvider(nil, StaticIdentity(id), testInput()), 0, ErrInvalidInput},
-		"no identity":     {NewCredentialsProvider(client, nil, testInput()), 0, ErrInvalidInput},
-		"nil identity":    {NewCredentialsProvider(client, StaticIdentity(nil), testInput()), 0, ErrInvalidInput},
-		"identity failed": {NewCredentialsProvider(client, func(context.Context) (*Identity, error) { return nil, lost }, testInput()), 0, lost},
-		"bad input":       {NewCredentialsProvider(client, StaticIdentity(id), input), 0, ErrInvalidInput},
-		"refused":         {NewCredentialsProvider(client, StaticIdentity(id), testInput()), 1, refused},
+		"no client":    {NewCredentialsProvider(nil, StaticIdentity(id), testInput()), 0, ErrInvalidInput},
+		"no identity":  {NewCredentialsProvider(client, nil, testInput()), 0, ErrInvalidInput},
+		"nil identity": {NewCredentialsProvider(client, StaticIdentity(nil), testInput()), 0, ErrInvalidInput},
+		"identity failed": {NewCredentialsProvider(client,
+			func(context.Context) (*Identity, error) { return nil, lost }, testInput()), 0, lost},
+		"bad input": {NewCredentialsProvider(client, StaticIdentity(id), input), 0, ErrInvalidInput},
+		"refused":   {NewCredentialsProvider(client, StaticIdentity(id), testInput()), 1, refused},
 	} {
 		calls = 0
 		for range 2 { // the second time within the wait after a refusal
@@ -174,7 +178,8 @@ func TestCredentialsProvider_ReturnsErrorsWithoutCredentials(t *testing.T) {
 				(tt.want != refused && !errors.Is(err, tt.want)) {
 				t.Errorf("%s: error = %v, want %v", name, err, tt.want)
 			}
-			if got, handled := tt.provider.HandleFailToRefresh(t.Context(), aws.Credentials{AccessKeyID: "A"}, err); got.HasKeys() ||
+			if got, handled := tt.provider.HandleFailToRefresh(t.Context(), aws.Credentials{AccessKeyID: "A"},
+				err); got.HasKeys() ||
 				handled != err {
 				t.Errorf("%s: handled as %v, %v", name, got.HasKeys(), handled)
 			}

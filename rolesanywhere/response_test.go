@@ -81,17 +81,23 @@ func TestAPIError_FindsCodeAndMessage(t *testing.T) {
 	}{
 		"header first": {403, http.Header{codeKey: {"AccessDeniedException:http://internal/"}},
 			`{"code":"B","__type":"C","message":"m","Message":"M"}`, "AccessDeniedException", "m"},
-		"code next":          {403, nil, `{"code":"aws.x#B","__type":"C","Message":"M"}`, "B", "M"},
-		"type last":          {403, nil, `{"__type":"com.amazon#C:http://x","message":""}`, "C", ""},
-		"code no text":       {400, nil, `{"code":7,"message":{"a":1}}`, "UnknownError", ""},
-		"nothing":            {500, nil, ``, "UnknownError", ""},
-		"throttled":          {429, nil, ``, "TooManyRequestsException", ""},
-		"page of a proxy":    {502, http.Header{"Content-Type": {"text/html"}}, "<b>CANARY", "UnknownError", "the response is text/html, not the service's JSON"},
-		"no content type":    {502, nil, "CANARY", "UnknownError", "the response is of no known content type, not the service's JSON"},
-		"redirect":           {307, http.Header{"Location": {"https://CANARY"}}, "CANARY", "UnknownError", "the response is a redirect, which is not followed"},
-		"control in text":    {403, nil, `{"code":"A\u0007B","message":"a\r\nb\u001b[31m\u202ec"}`, "A B", "a  b [31m c"},
-		"message too long":   {403, nil, `{"code":"A","message":"` + strings.Repeat("é", 600) + `"}`, "A", strings.Repeat("é", 512) + "..."},
-		"cut in a character": {403, nil, `{"code":"A","message":"a` + strings.Repeat("é", 600) + `"}`, "A", "a" + strings.Repeat("é", 511) + "..."},
+		"code next":    {403, nil, `{"code":"aws.x#B","__type":"C","Message":"M"}`, "B", "M"},
+		"type last":    {403, nil, `{"__type":"com.amazon#C:http://x","message":""}`, "C", ""},
+		"code no text": {400, nil, `{"code":7,"message":{"a":1}}`, "UnknownError", ""},
+		"nothing":      {500, nil, ``, "UnknownError", ""},
+		"throttled":    {429, nil, ``, "TooManyRequestsException", ""},
+		"page of a proxy": {502, http.Header{"Content-Type": {"text/html"}}, "<b>CANARY", "UnknownError",
+			"the response is text/html, not the service's JSON"},
+		"no content type": {502, nil, "CANARY", "UnknownError",
+			"the response is of no known content type, not the service's JSON"},
+		"redirect": {307, http.Header{"Location": {"https://CANARY"}}, "CANARY", "UnknownError",
+			"the response is a redirect, which is not followed"},
+		"control in text": {403, nil, `{"code":"A\u0007B","message":"a\r\nb\u001b[31m\u202ec"}`, "A B",
+			"a  b [31m c"},
+		"message too long": {403, nil, `{"code":"A","message":"` + strings.Repeat("é", 600) + `"}`, "A",
+			strings.Repeat("é", 512) + "..."},
+		"cut in a character": {403, nil, `{"code":"A","message":"a` + strings.Repeat("é", 600) + `"}`, "A", "a" +
+			strings.Repeat("é", 511) + "..."},
 	} {
 		_, err := decodeResponse(tt.status, tt.header, []byte(tt.body), vectorTime)
 		e, ok := errors.AsType[*APIError](err)
@@ -120,7 +126,8 @@ func TestAPIError_IsTheSDKsKindOfError(t *testing.T) {
 	if err.Error() != want {
 		t.Errorf("text = %q, want %q", err, want)
 	}
-	for status, fault := range map[int]smithy.ErrorFault{302: smithy.FaultUnknown, 400: smithy.FaultClient, 500: smithy.FaultServer} {
+	for status, fault := range map[int]smithy.ErrorFault{302: smithy.FaultUnknown, 400: smithy.FaultClient,
+		500: smithy.FaultServer} {
 		if got := (&APIError{StatusCode: status}).ErrorFault(); got != fault {
 			t.Errorf("%d: fault = %s, want %s", status, got, fault)
 		}

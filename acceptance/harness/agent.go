@@ -12,8 +12,9 @@ type Agent struct {
 	proc *process
 }
 
-// StartAgent starts a vault agent with a configuration file that names the server itself; env is added to an environment
-// that has none of Vault's or AWS's settings. Its working directory is the file's. It returns before the agent is ready: wait for what it renders or serves.
+// StartAgent starts a vault agent with a configuration file that names the server itself; env is added to an
+// environment that has none of Vault's or AWS's settings. Its working directory is the file's. It returns before the
+// agent is ready: wait for what it renders or serves.
 func StartAgent(t testing.TB, configFile string, env ...string) *Agent {
 	t.Helper()
 	return startAgent(t, "agent", configFile, env)

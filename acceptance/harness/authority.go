@@ -47,7 +47,8 @@ func newKey(t testing.TB) *ecdsa.PrivateKey {
 	return key
 }
 
-// issue signs template with the authority's key. The programs that judge the result use the machine's clock, so it does.
+// issue signs template with the authority's key. The programs that judge the result use the machine's clock, so it
+// does.
 func (ca *authority) issue(t testing.TB, template, parent *x509.Certificate, key *ecdsa.PrivateKey) *x509.Certificate {
 	t.Helper()
 	now := time.Now()

@@ -83,8 +83,8 @@ func (c *Cluster) allServing(ctx context.Context) error {
 
 var errNoLeader = errors.New("no node is active")
 
-// activeExcept returns the index of the active node; one that a killed or outvoted node claims to be does not count, nor
-// does except.
+// activeExcept returns the index of the active node; one that a killed or outvoted node claims to be does not count,
+// nor does except.
 func (c *Cluster) activeExcept(ctx context.Context, except int) (int, error) {
 	for i, node := range c.Nodes {
 		if i == except || !node.Running() {

@@ -18,8 +18,8 @@ import (
 )
 
 // contract holds the plugin to what it says of itself: every successful response of its mounts that comes through
-// [Vault.Client] is validated against the mount's OpenAPI document, and what does not fit fails the test at its end. The
-// nodes of a cluster share one.
+// [Vault.Client] is validated against the mount's OpenAPI document, and what does not fit fails the test at its end.
+// The nodes of a cluster share one.
 type contract struct {
 	mu       sync.Mutex
 	mounts   map[string]*openapi3.T // by path, with a slash at its end
@@ -94,7 +94,8 @@ func (w watched) RoundTrip(req *http.Request) (*http.Response, error) {
 		io.Closer
 	}{io.MultiReader(bytes.NewReader(start), resp.Body), resp.Body}
 	if err := judge(document, operation(req), path, resp, start); err != nil {
-		w.contract.report(fmt.Sprintf("%s %s%s, status %d: %v", req.Method, strings.TrimSuffix(mount, "/"), path, resp.StatusCode, err))
+		w.contract.report(fmt.Sprintf("%s %s%s, status %d: %v", req.Method, strings.TrimSuffix(mount, "/"), path,
+			resp.StatusCode, err))
 	}
 	return resp, nil
 }
@@ -126,7 +127,8 @@ func (c *contract) report(problem string) {
 	}
 }
 
-// operation is the method under which OpenAPI has the request; "LIST" for a list, which is a GET of the path with a slash.
+// operation is the method under which OpenAPI has the request; "LIST" for a list, which is a GET of the path with a
+// slash.
 func operation(req *http.Request) string {
 	switch {
 	case req.Method == "LIST" || req.Method == http.MethodGet && req.URL.Query().Get("list") == "true":
@@ -210,8 +212,8 @@ func fits(declared *openapi3.Schema, data map[string]any) error {
 	return errors.Join(faults...)
 }
 
-// lookUp finds the document's path that a request's path is of; nil if there is none. A path with fewer parameters wins:
-// /status/ is not /status/{name}.
+// lookUp finds the document's path that a request's path is of; nil if there is none. A path with fewer parameters
+// wins: /status/ is not /status/{name}.
 func lookUp(document *openapi3.T, path string) (found *openapi3.PathItem) {
 	fewest := len(path) + 1
 	segments := strings.Split(path, "/")

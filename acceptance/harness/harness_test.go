@@ -222,12 +222,13 @@ func TestHarness_MinIOEnforcesSessionCredentials(t *testing.T) {
 				creds aws.Credentials
 				code  string
 			}{
-				"session":           {good, ""},
-				"root":              {m.RootCredentials(), ""},
-				"another's token":   {wrong, "InvalidTokenId"},
-				"no token":          {missing, "InvalidTokenId"},
-				"denied by policy":  {denied, "AccessDenied"},
-				"unknown access id": {aws.Credentials{AccessKeyID: "AKIDNOBODY", SecretAccessKey: "x"}, "InvalidAccessKeyId"},
+				"session":          {good, ""},
+				"root":             {m.RootCredentials(), ""},
+				"another's token":  {wrong, "InvalidTokenId"},
+				"no token":         {missing, "InvalidTokenId"},
+				"denied by policy": {denied, "AccessDenied"},
+				"unknown access id": {aws.Credentials{AccessKeyID: "AKIDNOBODY", SecretAccessKey: "x"},
+					"InvalidAccessKeyId"},
 			} {
 				wantBuckets(t, name, m.Client(c.creds), c.code)
 			}

@@ -127,8 +127,8 @@ func (m *MinIO) Client(creds aws.Credentials) *s3.Client {
 	})
 }
 
-// AssumeRole obtains temporary credentials from MinIO's STS. MinIO accepts 15 minutes to 7 days and at most narrows the root
-// keys' rights by policy, an IAM policy document in JSON; empty means all of them.
+// AssumeRole obtains temporary credentials from MinIO's STS. MinIO accepts 15 minutes to 7 days and at most narrows
+// the root keys' rights by policy, an IAM policy document in JSON; empty means all of them.
 // https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html
 func (m *MinIO) AssumeRole(ctx context.Context, duration time.Duration, policy string) (aws.Credentials, error) {
 	client := sts.New(sts.Options{

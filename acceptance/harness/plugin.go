@@ -61,8 +61,8 @@ func buildPlugin(race bool) (string, error) {
 	return path, os.Rename(tmp, path)
 }
 
-// InstallPlugin puts the plugin into the server's plugin_directory, to be registered by the test itself, and returns the
-// program's path.
+// InstallPlugin puts the plugin into the server's plugin_directory, to be registered by the test itself, and returns
+// the program's path.
 func (v *Vault) InstallPlugin() string { return v.installPlugin() }
 
 // installPlugin puts the plugin into the server's plugin_directory, building it the first time.
@@ -82,7 +82,8 @@ func (v *Vault) installPlugin() string {
 	return target
 }
 
-// haveCompiler reports whether the race detector, which needs cgo, can be built; scripts/test says loudly when it cannot.
+// haveCompiler reports whether the race detector, which needs cgo, can be built; scripts/test says loudly when it
+// cannot.
 func haveCompiler() bool {
 	cc, err := exec.Command("go", "env", "CC").Output()
 	if err != nil {
@@ -93,7 +94,8 @@ func haveCompiler() bool {
 	return err == nil
 }
 
-// copyFile links where it can: Vault refuses a symbolic link that leaves plugin_directory, and a copy per server is slow.
+// copyFile links where it can: Vault refuses a symbolic link that leaves plugin_directory, and a copy per server is
+// slow.
 func copyFile(from, to string, mode os.FileMode) error {
 	if err := os.Link(from, to); err == nil {
 		return nil
@@ -111,8 +113,8 @@ func copyFile(from, to string, mode os.FileMode) error {
 	return errors.Join(err, out.Close())
 }
 
-// RegisterPlugin builds the plugin, installs it and registers it as a secrets engine under name, with the version that it
-// reports of itself.
+// RegisterPlugin builds the plugin, installs it and registers it as a secrets engine under name, with the version
+// that it reports of itself.
 func (v *Vault) RegisterPlugin(name string) Plugin {
 	v.t.Helper()
 	program, err := os.ReadFile(v.installPlugin())

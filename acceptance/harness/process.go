@@ -160,8 +160,9 @@ func poll(ctx context.Context, ready func(context.Context) error, needs ...*proc
 	}
 }
 
-// FreePort returns a loopback port that nothing listens on. It stays below the range from which systems take the ports of
-// outgoing connections: a server that restarts would otherwise find its port taken by some client's connection.
+// FreePort returns a loopback port that nothing listens on. It stays below the range from which systems take the
+// ports of outgoing connections: a server that restarts would otherwise find its port taken by some client's
+// connection.
 func FreePort(t testing.TB) int {
 	t.Helper()
 	for range 100 {

@@ -27,7 +27,8 @@ func TestPoll_EndsWithReadyOrTheLastError(t *testing.T) {
 			return nil
 		})
 		if took := time.Since(start); err != nil || calls != 3 || took != 2*pollEvery {
-			t.Errorf("ready at the third call: error %v, %d calls, %v, want 3 calls in %v", err, calls, took, 2*pollEvery)
+			t.Errorf("ready at the third call: error %v, %d calls, %v, want 3 calls in %v", err, calls, took,
+				2*pollEvery)
 		}
 
 		start = time.Now()

@@ -64,8 +64,8 @@ func (p *Prometheus) ready(ctx context.Context) error {
 	return nil
 }
 
-// Promtool runs Prometheus's own tool with the text on its standard input, and returns what it printed. It fails the test
-// when the tool finds fault.
+// Promtool runs Prometheus's own tool with the text on its standard input, and returns what it printed. It fails the
+// test when the tool finds fault.
 func Promtool(t testing.TB, stdin io.Reader, args ...string) string {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), mustBinary(t, promtoolBinary), args...)

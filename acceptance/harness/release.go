@@ -47,8 +47,8 @@ func WorkTreePlugin(t testing.TB) string {
 	return mustBinary(t, plainPlugin)
 }
 
-// RegisterVersion installs a program beside the others and registers it under name with its version, as an operator does
-// for an upgrade.
+// RegisterVersion installs a program beside the others and registers it under name with its version, as an operator
+// does for an upgrade.
 func (v *Vault) RegisterVersion(name, program, version string) {
 	v.t.Helper()
 	command := name + "_" + version

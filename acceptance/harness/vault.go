@@ -26,8 +26,8 @@ type VaultOptions struct {
 	Config     map[string]any // top-level settings of the server's configuration that win over the harness's own
 }
 
-// Vault is one real `vault server`, or `bao server`, which is started and used alike. Its methods fail the test on error
-// and belong in the test's own goroutine.
+// Vault is one real `vault server`, or `bao server`, which is started and used alike. Its methods fail the test on
+// error and belong in the test's own goroutine.
 type Vault struct {
 	t         testing.TB
 	opts      VaultOptions
@@ -53,8 +53,8 @@ func StartVault(t testing.TB, opts VaultOptions) *Vault {
 	return startFirst(t, opts, aloneMultiplier)
 }
 
-// Raft's timeouts are seconds times this. A server alone cannot lose its leadership, and should be quick to elect itself. A
-// cluster with short ones elects anew whenever a busy machine holds the leader up for a second.
+// Raft's timeouts are seconds times this. A server alone cannot lose its leadership, and should be quick to elect
+// itself. A cluster with short ones elects anew whenever a busy machine holds the leader up for a second.
 // https://developer.hashicorp.com/vault/docs/configuration/storage/raft#performance_multiplier
 const (
 	aloneMultiplier   = 1
@@ -179,10 +179,11 @@ func (v *Vault) program() string {
 func (v *Vault) start() {
 	v.t.Helper()
 	v.proc = startProcess(v.t, processSpec{
-		name:    filepath.Base(v.program()) + " server " + v.node,
-		path:    v.program(),
-		args:    []string{"server", "-config=" + v.configFile()},
-		env:     cleanEnv(v.dir, append([]string{"TMPDIR=" + shortTempDir(v.t), "VAULT_DISABLE_MLOCK=true"}, v.opts.Env...)...),
+		name: filepath.Base(v.program()) + " server " + v.node,
+		path: v.program(),
+		args: []string{"server", "-config=" + v.configFile()},
+		env: cleanEnv(v.dir, append([]string{"TMPDIR=" + shortTempDir(v.t), "VAULT_DISABLE_MLOCK=true"},
+			v.opts.Env...)...),
 		logPath: v.logFile(),
 	})
 	waitFor(v.t, "the server's API", func(ctx context.Context) error {

@@ -12,7 +12,8 @@ const (
 	Region         = "us-east-1"
 	RoleARN        = "arn:aws:iam::" + Account + ":role/orders"
 	ProfileARN     = "arn:aws:rolesanywhere:" + Region + ":" + Account + ":profile/11111111-2222-3333-4444-555555555555"
-	TrustAnchorARN = "arn:aws:rolesanywhere:" + Region + ":" + Account + ":trust-anchor/66666666-7777-8888-9999-aaaaaaaaaaaa"
+	TrustAnchorARN = "arn:aws:rolesanywhere:" + Region + ":" + Account +
+		":trust-anchor/66666666-7777-8888-9999-aaaaaaaaaaaa"
 	SessionName    = "orders-api"
 	AssumedRoleARN = "arn:aws:sts::" + Account + ":assumed-role/orders/" + SessionName
 

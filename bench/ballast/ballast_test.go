@@ -28,7 +28,8 @@ func TestNew_LetsGarbageGather(t *testing.T) {
 		next := nextCollection()
 		runtime.KeepAlive(kept)
 		if next >= 2*size != c.gathers {
-			t.Errorf("%s: the next collection is at %d bytes; want it at %d or more: %v", c.name, next, 2*size, c.gathers)
+			t.Errorf("%s: the next collection is at %d bytes; want it at %d or more: %v", c.name, next, 2*size,
+				c.gathers)
 		}
 	}
 }

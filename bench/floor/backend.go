@@ -35,8 +35,10 @@ func newFloor(now time.Time) *floor {
 	expiration := now.Add(answer.Lifetime)
 	leaseless := &logical.Response{Data: credentials(expiration)}
 	leased := &logical.Response{Data: credentials(expiration), Secret: &logical.Secret{
-		LeaseOptions: logical.LeaseOptions{TTL: answer.Lifetime - time.Minute, MaxTTL: answer.Lifetime - time.Minute, Renewable: true},
-		InternalData: map[string]any{"secret_type": secretType, "connection": "orders", "expiration": expiration.UTC().Format(time.RFC3339Nano)},
+		LeaseOptions: logical.LeaseOptions{TTL: answer.Lifetime - time.Minute, MaxTTL: answer.Lifetime - time.Minute,
+			Renewable: true},
+		InternalData: map[string]any{"secret_type": secretType, "connection": "orders",
+			"expiration": expiration.UTC().Format(time.RFC3339Nano)},
 	}}
 	return &floor{
 		Backend: &framework.Backend{

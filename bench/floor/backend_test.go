@@ -25,7 +25,8 @@ func newTestFloor(t *testing.T, asked func()) *floor {
 	t.Helper()
 	f := newFloor(time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC))
 	err := f.Setup(t.Context(), &logical.BackendConfig{
-		Logger: hclog.NewNullLogger(), System: remoteSystem{logical.TestSystemView(), asked}, StorageView: &logical.InmemStorage{}})
+		Logger: hclog.NewNullLogger(), System: remoteSystem{logical.TestSystemView(), asked},
+		StorageView: &logical.InmemStorage{}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -34,7 +35,8 @@ func newTestFloor(t *testing.T, asked func()) *floor {
 
 func read(t *testing.T, f *floor, path string) *logical.Response {
 	t.Helper()
-	resp, err := f.HandleRequest(t.Context(), &logical.Request{Operation: logical.ReadOperation, Path: path, Storage: &logical.InmemStorage{}})
+	resp, err := f.HandleRequest(t.Context(), &logical.Request{Operation: logical.ReadOperation, Path: path,
+		Storage: &logical.InmemStorage{}})
 	if err != nil || resp == nil || resp.IsError() {
 		t.Fatalf("reading %s: %+v, %v", path, resp, err)
 	}
@@ -51,7 +53,8 @@ func TestFloor_AnswersInOneHop(t *testing.T) {
 		t.Errorf("leased: %+v", resp)
 	}
 	var body map[string]any
-	if err := json.Unmarshal(read(t, f, "raw/orders").Data[logical.HTTPRawBody].([]byte), &body); err != nil || body["AccessKeyId"] == "" {
+	if err := json.Unmarshal(read(t, f, "raw/orders").Data[logical.HTTPRawBody].([]byte), &body); err != nil ||
+		body["AccessKeyId"] == "" {
 		t.Errorf("raw: %v, %v", body, err)
 	}
 }
@@ -62,6 +65,7 @@ func TestFloor_FrameworkAsksVault(t *testing.T) {
 	f := newTestFloor(t, func() { asked++ })
 	read(t, f, "framework/orders")
 	if asked != 1 {
-		t.Errorf("the framework asked Vault %d times, want once: if it has stopped, the floor needs no way around it", asked)
+		t.Errorf("the framework asked Vault %d times, want once: if it has stopped, the floor needs no way around it",
+			asked)
 	}
 }

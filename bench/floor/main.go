@@ -1,5 +1,5 @@
-// Command floor is the least that a Vault plugin can do: it answers with constants, as large as the answers of the s3conn
-// engine. What a read of it costs is Vault and one gRPC hop, below which no plugin can get.
+// Command floor is the least that a Vault plugin can do: it answers with constants, as large as the answers of the
+// s3conn engine. What a read of it costs is Vault and one gRPC hop, below which no plugin can get.
 package main
 
 import (

@@ -1,5 +1,5 @@
-// Command profiled serves the s3conn engine as the plugin's own program does, and Go's profiles of itself on the loopback
-// address in S3CONN_PPROF: for finding out where a read's time goes. It is never installed.
+// Command profiled serves the s3conn engine as the plugin's own program does, and Go's profiles of itself on the
+// loopback address in S3CONN_PPROF: for finding out where a read's time goes. It is never installed.
 package main
 
 import (

@@ -141,7 +141,8 @@ func TestAuthority_IntermediateChain(t *testing.T) {
 func TestAuthority_KeyForms(t *testing.T) {
 	t.Parallel()
 	a := mustAuthority(t, AuthorityOptions{})
-	for keyType, form := range map[KeyType]string{RSA1024: "PKCS1", RSA2048: "PKCS1", RSA3072: "PKCS1", P224: "SEC1", P256: "SEC1", P384: "SEC1", P521: "SEC1", Ed25519: ""} {
+	for keyType, form := range map[KeyType]string{RSA1024: "PKCS1", RSA2048: "PKCS1", RSA3072: "PKCS1", P224: "SEC1",
+		P256: "SEC1", P384: "SEC1", P521: "SEC1", Ed25519: ""} {
 		t.Run(string(keyType), func(t *testing.T) {
 			t.Parallel()
 			issued := mustIssue(t, a, IssueOptions{KeyType: keyType})
@@ -172,7 +173,8 @@ func TestAuthority_KeyForms(t *testing.T) {
 				if err != nil || !got.Equal(key) {
 					t.Errorf("SEC 1 is not the same key: %v", err)
 				}
-				curve := map[KeyType]elliptic.Curve{P224: elliptic.P224(), P256: elliptic.P256(), P384: elliptic.P384(), P521: elliptic.P521()}[keyType]
+				curve := map[KeyType]elliptic.Curve{P224: elliptic.P224(), P256: elliptic.P256(), P384: elliptic.P384(),
+					P521: elliptic.P521()}[keyType]
 				if key.(*ecdsa.PrivateKey).Curve != curve {
 					t.Errorf("the curve is not %s", keyType)
 				}

@@ -21,8 +21,10 @@ func TestFault_Answer(t *testing.T) {
 		code   string
 		body   string
 	}{
-		"error":       {Fault{Status: 429, Code: "ThrottlingException", Message: "Rate exceeded"}, 429, "ThrottlingException", `{"message":"Rate exceeded"}`},
-		"code alone":  {Fault{Code: "ValidationException", Message: "no"}, 400, "ValidationException", `{"message":"no"}`},
+		"error": {Fault{Status: 429, Code: "ThrottlingException", Message: "Rate exceeded"}, 429,
+			"ThrottlingException", `{"message":"Rate exceeded"}`},
+		"code alone": {Fault{Code: "ValidationException", Message: "no"}, 400, "ValidationException",
+			`{"message":"no"}`},
 		"status":      {Fault{Status: 503}, 503, "", `{"message":""}`},
 		"garbage":     {Fault{Body: []byte("<html>")}, 201, "", "<html>"},
 		"empty body":  {Fault{Body: []byte{}}, 201, "", ""},
@@ -163,15 +165,22 @@ func TestFault_Delay(t *testing.T) {
 		header, end time.Duration
 		aborted     bool
 	}{
-		"header":              {fault: Fault{HeaderDelay: 3 * time.Second}, status: 201, header: 3 * time.Second, end: 3 * time.Second},
-		"body":                {fault: Fault{BodyDelay: 3 * time.Second}, status: 201, end: 3 * time.Second},
-		"both, of an error":   {fault: Fault{HeaderDelay: 2 * time.Second, BodyDelay: 3 * time.Second, Status: 500}, status: 500, header: 2 * time.Second, end: 5 * time.Second},
-		"header, client gone": {fault: Fault{HeaderDelay: time.Hour}, cancel: time.Second, status: 200, end: time.Second, aborted: true},
-		"body, client gone":   {fault: Fault{BodyDelay: time.Hour}, cancel: time.Second, status: 201, end: time.Second, aborted: true},
-		"header, closed":      {fault: Fault{HeaderDelay: time.Hour}, closed: time.Second, status: 201, header: time.Second, end: time.Second},
-		"hang, client gone":   {fault: Fault{Hang: true}, cancel: time.Minute, status: 200, end: time.Minute, aborted: true},
-		"hang, closed":        {fault: Fault{Hang: true}, closed: time.Minute, status: 200, end: time.Minute, aborted: true},
-		"drop":                {fault: Fault{Drop: true}, status: 200, aborted: true},
+		"header": {fault: Fault{HeaderDelay: 3 * time.Second}, status: 201, header: 3 * time.Second,
+			end: 3 * time.Second},
+		"body": {fault: Fault{BodyDelay: 3 * time.Second}, status: 201, end: 3 * time.Second},
+		"both, of an error": {fault: Fault{HeaderDelay: 2 * time.Second, BodyDelay: 3 * time.Second, Status: 500},
+			status: 500, header: 2 * time.Second, end: 5 * time.Second},
+		"header, client gone": {fault: Fault{HeaderDelay: time.Hour}, cancel: time.Second, status: 200,
+			end: time.Second, aborted: true},
+		"body, client gone": {fault: Fault{BodyDelay: time.Hour}, cancel: time.Second, status: 201, end: time.Second,
+			aborted: true},
+		"header, closed": {fault: Fault{HeaderDelay: time.Hour}, closed: time.Second, status: 201,
+			header: time.Second, end: time.Second},
+		"hang, client gone": {fault: Fault{Hang: true}, cancel: time.Minute, status: 200, end: time.Minute,
+			aborted: true},
+		"hang, closed": {fault: Fault{Hang: true}, closed: time.Minute, status: 200, end: time.Minute,
+			aborted: true},
+		"drop": {fault: Fault{Drop: true}, status: 200, aborted: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

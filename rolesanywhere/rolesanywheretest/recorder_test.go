@@ -32,7 +32,8 @@ func TestRecorder_Counts(t *testing.T) {
 	if len(requests) != 2 {
 		t.Fatalf("%d requests kept, want the last 2", len(requests))
 	}
-	if got := requests[0]; !got.Time.Equal(testTime().Add(time.Minute)) || got.Duration != 30*time.Minute || got.Status != 403 ||
+	if got := requests[0]; !got.Time.Equal(testTime().Add(time.Minute)) || got.Duration != 30*time.Minute ||
+		got.Status != 403 ||
 		got.Code != "AccessDeniedException" || got.Message != messageSignature || got.Subject != "" ||
 		got.RequestID == "" {
 		t.Errorf("recorded %+v", got)

@@ -16,16 +16,20 @@ func TestRefusal_Certificate(t *testing.T) {
 		options IssueOptions
 		want    want
 	}{
-		"CA":                  {IssueOptions{IsCA: true}, insufficient("the certificate is a CA's")},
-		"version 1":           {IssueOptions{Version1: true}, insufficient("the certificate is not X.509 v3")},
-		"no digitalSignature": {IssueOptions{NoDigitalSignature: true}, insufficient("the certificate's key usage lacks digitalSignature")},
-		"no subject":          {IssueOptions{NoSubject: true}, insufficient("the certificate's subject is empty")},
-		"SHA-1":               {IssueOptions{SHA1: true}, insufficient("the certificate's signature algorithm is weaker")},
-		"RSA 1024":            {IssueOptions{KeyType: RSA1024}, insufficient("the RSA key has 1024 bits")},
-		"P-224":               {IssueOptions{KeyType: P224}, insufficient("the curve is not")},
-		"Ed25519":             {IssueOptions{KeyType: Ed25519}, insufficient("the key is not RSA, ECDSA or ML-DSA")},
-		"expired":             {IssueOptions{NotAfter: testTime().Add(-time.Second)}, untrusted("the certificate has expired")},
-		"not yet valid":       {IssueOptions{NotBefore: testTime().Add(time.Second)}, untrusted("the certificate is not yet valid")},
+		"CA":        {IssueOptions{IsCA: true}, insufficient("the certificate is a CA's")},
+		"version 1": {IssueOptions{Version1: true}, insufficient("the certificate is not X.509 v3")},
+		"no digitalSignature": {IssueOptions{NoDigitalSignature: true},
+			insufficient("the certificate's key usage lacks digitalSignature")},
+		"no subject": {IssueOptions{NoSubject: true}, insufficient("the certificate's subject is empty")},
+		"SHA-1": {IssueOptions{SHA1: true},
+			insufficient("the certificate's signature algorithm is weaker")},
+		"RSA 1024": {IssueOptions{KeyType: RSA1024}, insufficient("the RSA key has 1024 bits")},
+		"P-224":    {IssueOptions{KeyType: P224}, insufficient("the curve is not")},
+		"Ed25519":  {IssueOptions{KeyType: Ed25519}, insufficient("the key is not RSA, ECDSA or ML-DSA")},
+		"expired": {IssueOptions{NotAfter: testTime().Add(-time.Second)},
+			untrusted("the certificate has expired")},
+		"not yet valid": {IssueOptions{NotBefore: testTime().Add(time.Second)},
+			untrusted("the certificate is not yet valid")},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -52,10 +56,12 @@ func TestRefusal_Chain(t *testing.T) {
 			w.issued = mustIssue(t, other, IssueOptions{})
 			w.issued.Chain = []*x509.Certificate{other.Certificate()}
 		}, nil, noPath},
-		"chain missing": {issueThroughIntermediate, func(u *unsigned) { delete(u.headers, "x-amz-x509-chain") }, noPath},
+		"chain missing": {issueThroughIntermediate, func(u *unsigned) { delete(u.headers, "x-amz-x509-chain") },
+			noPath},
 		"chain garbage": {issueThroughIntermediate, func(u *unsigned) { u.headers["x-amz-x509-chain"] = "AAAA" },
 			want{403, "AccessDeniedException", messageInsufficient, "X-Amz-X509-Chain is not a DER"}},
-		"chain with a space": {issueThroughIntermediate, func(u *unsigned) { u.headers["x-amz-x509-chain"] += ", " + u.headers["x-amz-x509-chain"] },
+		"chain with a space": {issueThroughIntermediate,
+			func(u *unsigned) { u.headers["x-amz-x509-chain"] += ", " + u.headers["x-amz-x509-chain"] },
 			want{403, "AccessDeniedException", messageInsufficient, "X-Amz-X509-Chain is not padded base64"}},
 		"chain of six": {issueThroughIntermediate, func(u *unsigned) {
 			one := u.headers["x-amz-x509-chain"]
@@ -63,12 +69,14 @@ func TestRefusal_Chain(t *testing.T) {
 		}, want{403, "AccessDeniedException", messageUntrusted, "X-Amz-X509-Chain has 6 certificates"}},
 		"issued by a leaf": {func(t *testing.T, w *world) {
 			leaf := mustIssue(t, w.authority, IssueOptions{CommonName: "not a CA"})
-			forger := &Authority{certificate: leaf.Certificate, key: leaf.Key, chain: []*x509.Certificate{leaf.Certificate}, now: testTime}
+			forger := &Authority{certificate: leaf.Certificate, key: leaf.Key,
+				chain: []*x509.Certificate{leaf.Certificate}, now: testTime}
 			w.issued = mustIssue(t, forger, IssueOptions{})
 		}, nil, noPath},
 		"intermediate signed with SHA-1": {func(t *testing.T, w *world) {
 			weak := mustIssue(t, w.authority, IssueOptions{IsCA: true, SHA1: true})
-			issuer := &Authority{certificate: weak.Certificate, key: weak.Key, chain: []*x509.Certificate{weak.Certificate}, now: testTime}
+			issuer := &Authority{certificate: weak.Certificate, key: weak.Key,
+				chain: []*x509.Certificate{weak.Certificate}, now: testTime}
 			w.issued = mustIssue(t, issuer, IssueOptions{})
 		}, nil, want{403, "AccessDeniedException", messageUntrusted, "a certificate of the chain is signed with less"}},
 		"intermediate expired": {func(t *testing.T, w *world) {

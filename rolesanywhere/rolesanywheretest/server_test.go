@@ -106,7 +106,8 @@ func TestServer_CloseDropsSlowClient(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = connection.Close() })
-	if _, err := io.WriteString(connection, "POST /sessions HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n{"); err != nil {
+	if _, err := io.WriteString(connection, "POST /sessions HTTP/1.1\r\nHost: a\r\nContent-Length: "+
+		"9\r\n\r\n{"); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), readTimeout/3)

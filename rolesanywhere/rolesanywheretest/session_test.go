@@ -96,13 +96,16 @@ func TestSession_Expiration(t *testing.T) {
 		body    string
 		want    time.Duration
 	}{
-		"nothing said":             {Options{}, with(), time.Hour},
-		"asked for":                {Options{}, with("durationSeconds", 43200), 12 * time.Hour},
-		"profile's default":        {Options{ProfileDuration: 2 * time.Hour}, with(), 2 * time.Hour},
-		"profile shortens":         {Options{ProfileDuration: 20 * time.Minute}, with("durationSeconds", 3600), 20 * time.Minute},
+		"nothing said":      {Options{}, with(), time.Hour},
+		"asked for":         {Options{}, with("durationSeconds", 43200), 12 * time.Hour},
+		"profile's default": {Options{ProfileDuration: 2 * time.Hour}, with(), 2 * time.Hour},
+		"profile shortens": {Options{ProfileDuration: 20 * time.Minute}, with("durationSeconds", 3600),
+			20 * time.Minute},
 		"profile does not stretch": {Options{ProfileDuration: 2 * time.Hour}, with("durationSeconds", 3600), time.Hour},
-		"profile below role":       {Options{ProfileDuration: time.Hour, MaxDuration: time.Hour}, with("durationSeconds", 7200), time.Hour},
-		"lifetime":                 {Options{Lifetime: 80 * time.Second}, with("durationSeconds", 3600), 80 * time.Second},
+		"profile below role": {Options{ProfileDuration: time.Hour, MaxDuration: time.Hour},
+			with("durationSeconds", 7200), time.Hour},
+		"lifetime": {Options{Lifetime: 80 * time.Second}, with("durationSeconds", 3600),
+			80 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -164,10 +167,12 @@ func TestSession_Vend(t *testing.T) {
 	}})
 	recorder := w.call(t, func(u *unsigned) { u.body = with("roleSessionName", "orders", "durationSeconds", 901) })
 	got := decode[createSessionResponse](t, recorder).CredentialSet[0].Credentials
-	if want := (credentialsResponse{AccessKeyID: "A", SecretAccessKey: "B", SessionToken: "C", Expiration: "2030-03-01T12:01:00Z"}); got != want {
+	if want := (credentialsResponse{AccessKeyID: "A", SecretAccessKey: "B", SessionToken: "C",
+		Expiration: "2030-03-01T12:01:00Z"}); got != want {
 		t.Errorf("credentials %+v, want %+v", got, want)
 	}
-	if !asked.Certificate.Equal(w.issued.Certificate) || asked.RoleSessionName != "orders" || asked.Duration != 901*time.Second ||
+	if !asked.Certificate.Equal(w.issued.Certificate) || asked.RoleSessionName != "orders" ||
+		asked.Duration != 901*time.Second ||
 		!asked.Expiration.Equal(testTime().Add(901*time.Second)) || asked.ProfileARN != testProfile ||
 		asked.RoleARN != testRole ||
 		asked.TrustAnchorARN != testAnchor {

@@ -37,7 +37,8 @@ func TestThrottle_SlidingSecond(t *testing.T) {
 			t.Errorf("step %d: status %d, want %d; reason %q", i, got.Code, step.status, w.lastReason())
 		}
 		if got.Code == 429 &&
-			(got.Header().Get("X-Amzn-ErrorType") != "ThrottlingException" || !strings.Contains(got.Body.String(), messageRate)) {
+			(got.Header().Get("X-Amzn-ErrorType") != "ThrottlingException" ||
+				!strings.Contains(got.Body.String(), messageRate)) {
 			t.Errorf("step %d: header %v, %s", i, got.Header(), got.Body)
 		}
 	}

@@ -47,7 +47,8 @@ func TestTrust_EveryMixOfKeys(t *testing.T) {
 			t.Run(string(rootKey)+"/"+string(leafKey), func(t *testing.T) {
 				t.Parallel()
 				root := mustAuthority(t, AuthorityOptions{KeyType: rootKey})
-				if reason := refusalOf(t, mustIssue(t, root, IssueOptions{KeyType: leafKey}), root.Certificate()); reason != "" {
+				if reason := refusalOf(t, mustIssue(t, root, IssueOptions{KeyType: leafKey}),
+					root.Certificate()); reason != "" {
 					t.Errorf("direct: %s", reason)
 				}
 				// The intermediate's key is of another kind than the root's.
@@ -127,15 +128,23 @@ func TestTrust_RefusesUnfitIssuers(t *testing.T) {
 		anchor, issuer *Authority
 		want           string
 	}{
-		"anchor that is a leaf": {authorityOf(t, nil, func(c *x509.Certificate) { c.IsCA = false }), nil, "the trust anchor is not a CA"},
-		"anchor without usage":  {authorityOf(t, nil, func(c *x509.Certificate) { c.KeyUsage = 0 }), nil, "the trust anchor's key usage lacks keyCertSign"},
+		"anchor that is a leaf": {authorityOf(t, nil, func(c *x509.Certificate) { c.IsCA = false }), nil,
+			"the trust anchor is not a CA"},
+		"anchor without usage": {authorityOf(t, nil, func(c *x509.Certificate) { c.KeyUsage = 0 }), nil,
+			"the trust anchor's key usage lacks keyCertSign"},
 		"anchor with SHA-1": {authorityOf(t, nil, func(c *x509.Certificate) { c.SignatureAlgorithm = x509.ECDSAWithSHA1 }), nil,
 			"the trust anchor is signed with less than SHA-256"},
-		"anchor expired":          {authorityOf(t, nil, func(c *x509.Certificate) { c.NotAfter = testTime().AddDate(0, 0, -1) }), nil, "an issuer is not valid at this time"},
+		"anchor expired": {authorityOf(t, nil,
+			func(c *x509.Certificate) { c.NotAfter = testTime().AddDate(0, 0, -1) }), nil,
+			"an issuer is not valid at this time"},
 		"anchor with constraints": {authorityOf(t, nil, constrained), nil, "an issuer has name constraints"},
-		"path too long":           {pathLen, authorityOf(t, pathLen, func(*x509.Certificate) {}), "an issuer's path length is exceeded"},
-		"issuer without certSign": {root, authorityOf(t, root, func(c *x509.Certificate) { c.KeyUsage = x509.KeyUsageCRLSign }), "an issuer's key usage lacks keyCertSign"},
-		"issuer with an unknown critical extension": {root, authorityOf(t, root, func(c *x509.Certificate) { c.ExtraExtensions = []pkix.Extension{critical} }),
+		"path too long": {pathLen, authorityOf(t, pathLen, func(*x509.Certificate) {}),
+			"an issuer's path length is exceeded"},
+		"issuer without certSign": {root, authorityOf(t, root,
+			func(c *x509.Certificate) { c.KeyUsage = x509.KeyUsageCRLSign }),
+			"an issuer's key usage lacks keyCertSign"},
+		"issuer with an unknown critical extension": {root,
+			authorityOf(t, root, func(c *x509.Certificate) { c.ExtraExtensions = []pkix.Extension{critical} }),
 			"a certificate has a critical extension"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -145,7 +154,8 @@ func TestTrust_RefusesUnfitIssuers(t *testing.T) {
 				issuer = tt.anchor
 			}
 			const prefix = "no path leads from the certificate to a trust anchor: "
-			if reason := refusalOf(t, mustIssue(t, issuer, IssueOptions{}), tt.anchor.Certificate()); !strings.HasPrefix(
+			if reason := refusalOf(t, mustIssue(t, issuer, IssueOptions{}),
+				tt.anchor.Certificate()); !strings.HasPrefix(
 				reason,
 				prefix+tt.want,
 			) {
@@ -193,8 +203,10 @@ func TestMLDSA_RefusesOtherAlgorithmsAndSignatures(t *testing.T) {
 		edit  func(*unsigned)
 		want  want
 	}{
-		"ECDSA's algorithm": {IssueOptions{KeyType: MLDSA65}, func(u *unsigned) { u.algorithm = algorithmECDSA }, denied("the algorithm is AWS4-X509-ECDSA-SHA256 and the key is ML-DSA")},
-		"with an ECDSA key": {IssueOptions{}, func(u *unsigned) { u.algorithm = algorithmMLDSA }, denied("the algorithm is AWS4-X509-MLDSA and the key is ECDSA")},
+		"ECDSA's algorithm": {IssueOptions{KeyType: MLDSA65}, func(u *unsigned) { u.algorithm = algorithmECDSA },
+			denied("the algorithm is AWS4-X509-ECDSA-SHA256 and the key is ML-DSA")},
+		"with an ECDSA key": {IssueOptions{}, func(u *unsigned) { u.algorithm = algorithmMLDSA },
+			denied("the algorithm is AWS4-X509-MLDSA and the key is ECDSA")},
 		"another's key": {IssueOptions{KeyType: MLDSA65}, func(u *unsigned) {
 			u.key, _ = GenerateKey(MLDSA65)
 		}, denied("the signature is not the key's")},

@@ -29,8 +29,8 @@ const (
 	certificateLife = 365 * 24 * time.Hour
 )
 
-// startRolesAnywhere starts the stand-in for IAM Roles Anywhere, whose sessions s3 and sts accept, and writes a certificate that it
-// trusts, with its key, into dir. The caller closes the server.
+// startRolesAnywhere starts the stand-in for IAM Roles Anywhere, whose sessions s3 and sts accept, and writes a
+// certificate that it trusts, with its key, into dir. The caller closes the server.
 func startRolesAnywhere(dir string, authority *rolesanywheretest.Authority, now func() time.Time, s3 *store,
 	sts *awstest.Server,
 ) (*rolesanywheretest.Server, error) {
@@ -40,7 +40,8 @@ func startRolesAnywhere(dir string, authority *rolesanywheretest.Authority, now 
 	if err != nil {
 		return nil, fmt.Errorf("issuing the demo's certificate: %w", err)
 	}
-	for file, content := range map[string][]byte{certificateFile: issued.CertificatePEM, privateKeyFile: issued.PrivateKeyPEM} {
+	for file, content := range map[string][]byte{certificateFile: issued.CertificatePEM,
+		privateKeyFile: issued.PrivateKeyPEM} {
 		if err := os.WriteFile(filepath.Join(dir, file), content, 0o600); err != nil {
 			return nil, fmt.Errorf("writing the demo's certificate: %w", err)
 		}
@@ -62,8 +63,8 @@ func startRolesAnywhere(dir string, authority *rolesanywheretest.Authority, now 
 	}), nil
 }
 
-// listBuckets is what an app does with what it read from Vault: an S3 client of AWS's SDK with static credentials. It returns
-// the buckets' names.
+// listBuckets is what an app does with what it read from Vault: an S3 client of AWS's SDK with static credentials. It
+// returns the buckets' names.
 func listBuckets(ctx context.Context, endpoint string, c aws.Credentials) ([]string, error) {
 	list, err := s3Client(endpoint, c).ListBuckets(ctx, &s3.ListBucketsInput{})
 	if err != nil {

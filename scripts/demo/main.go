@@ -1,8 +1,8 @@
-// Command demo shows the plugin at work: a real Vault, the plugin, a stand-in for IAM Roles Anywhere and an S3 in memory,
-// all on loopback and all gone afterwards. It runs in its own directory; `make demo` does that.
+// Command demo shows the plugin at work: a real Vault, the plugin, a stand-in for IAM Roles Anywhere and an S3 in
+// memory, all on loopback and all gone afterwards. It runs in its own directory; `make demo` does that.
 //
-// VAULT_BIN is the vault program, by default the one on PATH. With ONCE=1 the demo ends after its last step, otherwise it
-// stays up to be played with until it is interrupted. NO_COLOR=1 turns colours off.
+// VAULT_BIN is the vault program, by default the one on PATH. With ONCE=1 the demo ends after its last step,
+// otherwise it stays up to be played with until it is interrupted. NO_COLOR=1 turns colours off.
 package main
 
 import (
@@ -105,7 +105,8 @@ func (d *demo) start(ctx context.Context, s settings) error {
 	if dir, err = filepath.EvalSymlinks(dir); err != nil {
 		return fmt.Errorf("resolving the temporary directory: %w", err)
 	}
-	d.out.printf("Building the plugin, starting Vault (%s), an S3 and stand-ins for IAM Roles Anywhere and STS ...", bin)
+	d.out.printf("Building the plugin, starting Vault (%s), an S3 and stand-ins for IAM Roles Anywhere and STS ...",
+		bin)
 	plugins := filepath.Join(dir, "plugins")
 	if err := buildPlugin(ctx, filepath.Join(plugins, pluginName)); err != nil {
 		return err
@@ -153,7 +154,8 @@ func (d *demo) stay(ctx context.Context) error {
 	d.out.printf("vault write s3conn/config/orders duration=15m")
 	d.out.printf("vault write s3conn/scopes/orders/reports access=read")
 	d.out.printf("vault path-help s3conn/config/orders")
-	d.out.printf("\nThe S3's endpoint is %s (path style, region %s), the certificate and key are in %s.", d.s3.url, region, d.vault.dir)
+	d.out.printf("\nThe S3's endpoint is %s (path style, region %s), the certificate and key are in %s.", d.s3.url,
+		region, d.vault.dir)
 	d.out.printf("Ctrl-C ends it and removes everything.")
 	select {
 	case <-ctx.Done():

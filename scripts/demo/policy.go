@@ -8,9 +8,9 @@ import (
 	"github.com/s3conn/vault-plugin-s3conn/internal/scope/iamtest"
 )
 
-// allowed evaluates a session policy as S3 does; nil is a session without one. gofakes3 knows no policies, so the demo does
-// it in front of it, with an evaluator that was written from AWS's documents for the plugin's tests and shares nothing with
-// what the plugin makes policies with. What the demo needs no permission for is refused.
+// allowed evaluates a session policy as S3 does; nil is a session without one. gofakes3 knows no policies, so the
+// demo does it in front of it, with an evaluator that was written from AWS's documents for the plugin's tests and
+// shares nothing with what the plugin makes policies with. What the demo needs no permission for is refused.
 //
 // https://docs.aws.amazon.com/AmazonS3/latest/userguide/using-with-s3-policy-actions.html
 func allowed(policy *iamtest.Policy, r *http.Request) bool {

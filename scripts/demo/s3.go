@@ -18,8 +18,8 @@ import (
 	"github.com/s3conn/vault-plugin-s3conn/rolesanywhere/rolesanywheretest"
 )
 
-// store is an S3 in memory. It verifies signatures and, as AWS does, the session token, its expiry and the session policy.
-// All its methods are safe for concurrent use.
+// store is an S3 in memory. It verifies signatures and, as AWS does, the session token, its expiry and the session
+// policy. All its methods are safe for concurrent use.
 type store struct {
 	url    string // its endpoint, path style
 	server *http.Server
@@ -38,14 +38,17 @@ type admitted struct {
 
 // startStore serves buckets, each with two objects, on a loopback port. accessKey and secretKey are a user's long-lived
 // access key. The caller closes the store.
-func startStore(ctx context.Context, now func() time.Time, accessKey, secretKey string, buckets ...string) (*store, error) {
+func startStore(ctx context.Context, now func() time.Time, accessKey, secretKey string, buckets ...string) (*store,
+	error) {
 	backend := s3mem.New()
 	for _, bucket := range buckets {
 		if err := backend.CreateBucket(ctx, bucket); err != nil {
 			return nil, fmt.Errorf("creating bucket %s: %w", bucket, err)
 		}
-		for key, text := range map[string]string{outsideKey: "one object of " + bucket, insideKey: "a report of " + bucket} {
-			_, err := backend.PutObject(ctx, bucket, key, map[string]string{}, strings.NewReader(text), int64(len(text)))
+		for key, text := range map[string]string{outsideKey: "one object of " + bucket, insideKey: "a report of " +
+			bucket} {
+			_, err := backend.PutObject(ctx, bucket, key, map[string]string{}, strings.NewReader(text),
+				int64(len(text)))
 			if err != nil {
 				return nil, fmt.Errorf("putting an object into %s: %w", bucket, err)
 			}
@@ -77,8 +80,8 @@ func (s *store) admit(c rolesanywheretest.Credentials, policy *iamtest.Policy) {
 	s.s3.AddAuthKeys(map[string]string{c.AccessKeyID: c.SecretAccessKey})
 }
 
-// requireToken refuses what gofakes3 would let in: it knows key pairs, and neither session tokens nor expiry nor policies. That the token
-// is signed is checked there, as for every x-amz- header.
+// requireToken refuses what gofakes3 would let in: it knows key pairs, and neither session tokens nor expiry nor
+// policies. That the token is signed is checked there, as for every x-amz- header.
 func (s *store) requireToken(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		key, token := presented(r)
@@ -98,7 +101,8 @@ func (s *store) requireToken(next http.Handler) http.Handler {
 	})
 }
 
-// presented returns the access key ID and the session token of a request, from its headers or, when it is presigned, its query.
+// presented returns the access key ID and the session token of a request, from its headers or, when it is presigned,
+// its query.
 //
 // https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-auth-using-authorization-header.html
 // https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html

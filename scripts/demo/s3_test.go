@@ -34,7 +34,8 @@ func newTestStore(t *testing.T, ahead time.Duration) (*store, aws.Credentials) {
 		t.Fatalf("starting the store: %v", err)
 	}
 	t.Cleanup(s.close)
-	session := aws.Credentials{AccessKeyID: "ASIATESTTESTTESTTEST", SecretAccessKey: "session-secret", SessionToken: sessionToken}
+	session := aws.Credentials{AccessKeyID: "ASIATESTTESTTESTTEST", SecretAccessKey: "session-secret",
+		SessionToken: sessionToken}
 	s.admit(rolesanywheretest.Credentials{
 		AccessKeyID: session.AccessKeyID, SecretAccessKey: session.SecretAccessKey, SessionToken: session.SessionToken,
 		Expiration: begin.Add(sessionLife),
@@ -66,17 +67,25 @@ func TestStore_RefusesOtherCredentials(t *testing.T) {
 		change func(*aws.Credentials)
 		code   string
 	}{
-		"a session without its token":    {change: func(c *aws.Credentials) { c.SessionToken = "" }, code: "InvalidTokenId"},
-		"a session with another's token": {change: func(c *aws.Credentials) { c.SessionToken = "token-of-another" }, code: "InvalidTokenId"},
-		"a token with more after it":     {change: func(c *aws.Credentials) { c.SessionToken += "A" }, code: "InvalidTokenId"},
+		"a session without its token": {change: func(c *aws.Credentials) { c.SessionToken = "" },
+			code: "InvalidTokenId"},
+		"a session with another's token": {change: func(c *aws.Credentials) { c.SessionToken = "token-of-another" },
+			code: "InvalidTokenId"},
+		"a token with more after it": {change: func(c *aws.Credentials) { c.SessionToken += "A" },
+			code: "InvalidTokenId"},
 		"a user with a token": {change: func(c *aws.Credentials) {
 			*c = aws.Credentials{AccessKeyID: userKey, SecretAccessKey: userSecret, SessionToken: sessionToken}
 		}, code: "InvalidTokenId"},
-		"an unknown user":               {change: func(c *aws.Credentials) { c.AccessKeyID, c.SessionToken = "AKIAUNKNOWNUNKNOWNUN", "" }, code: "InvalidAccessKeyId"},
-		"a session with another secret": {change: func(c *aws.Credentials) { c.SecretAccessKey = userSecret }, code: "SignatureDoesNotMatch"},
-		"a session at its expiration":   {ahead: sessionLife, change: func(*aws.Credentials) {}, code: "ExpiredToken"},
-		"an expired session with another token": {ahead: sessionLife, change: func(c *aws.Credentials) { c.SessionToken = "x" },
-			code: "InvalidTokenId"},
+		"an unknown user": {change: func(c *aws.Credentials) {
+			c.AccessKeyID,
+				c.SessionToken = "AKIAUNKNOWNUNKNOWNUN", ""
+		}, code: "InvalidAccessKeyId"},
+		"a session with another secret": {change: func(c *aws.Credentials) { c.SecretAccessKey = userSecret },
+			code: "SignatureDoesNotMatch"},
+		"a session at its expiration": {ahead: sessionLife, change: func(*aws.Credentials) {}, code: "ExpiredToken"},
+		"an expired session with another token": {ahead: sessionLife,
+			change: func(c *aws.Credentials) { c.SessionToken = "x" },
+			code:   "InvalidTokenId"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -111,9 +120,11 @@ func TestStore_ChecksPresignedURLs(t *testing.T) {
 		body   string
 	}{
 		"with the session's token": {token: sessionToken, status: http.StatusOK, body: "one object of one"},
-		"with another token":       {token: "token-of-another", status: http.StatusForbidden, body: "<Code>InvalidTokenId</Code>"},
-		"without a token":          {status: http.StatusForbidden, body: "<Code>InvalidTokenId</Code>"},
-		"of an expired session":    {ahead: sessionLife, token: sessionToken, status: http.StatusBadRequest, body: "<Code>ExpiredToken</Code>"},
+		"with another token": {token: "token-of-another", status: http.StatusForbidden,
+			body: "<Code>InvalidTokenId</Code>"},
+		"without a token": {status: http.StatusForbidden, body: "<Code>InvalidTokenId</Code>"},
+		"of an expired session": {ahead: sessionLife, token: sessionToken, status: http.StatusBadRequest,
+			body: "<Code>ExpiredToken</Code>"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -133,7 +144,8 @@ func presign(t *testing.T, endpoint string, c aws.Credentials) string {
 		Region: region, BaseEndpoint: &endpoint, UsePathStyle: true,
 		Credentials: credentials.NewStaticCredentialsProvider(c.AccessKeyID, c.SecretAccessKey, c.SessionToken),
 	}))
-	request, err := client.PresignGetObject(t.Context(), &s3.GetObjectInput{Bucket: aws.String("one"), Key: aws.String("readme.txt")})
+	request, err := client.PresignGetObject(t.Context(),
+		&s3.GetObjectInput{Bucket: aws.String("one"), Key: aws.String("readme.txt")})
 	if err != nil {
 		t.Fatalf("presigning: %v", err)
 	}

@@ -41,7 +41,8 @@ func (d *demo) testScope(ctx context.Context) error {
 	return err
 }
 
-// useScope reads an object inside the scope, and is refused one outside, which the connection's own credentials may read.
+// useScope reads an object inside the scope, and is refused one outside, which the connection's own credentials may
+// read.
 func (d *demo) useScope(ctx context.Context) error {
 	text, err := d.vault.run(ctx, "read", "s3conn/creds/orders/reports")
 	if err != nil {

@@ -12,8 +12,8 @@ import (
 
 const scopeRoleARN = roleARN + "-scopes"
 
-// startSTS starts the stand-in for STS, which scopes call. Its sessions are accepted by s3 with the policy that they were
-// requested with. The caller closes the server.
+// startSTS starts the stand-in for STS, which scopes call. Its sessions are accepted by s3 with the policy that they
+// were requested with. The caller closes the server.
 func startSTS(now func() time.Time, s3 *store) *awstest.Server {
 	return awstest.NewServer(awstest.Options{
 		Region: region, Now: now, Roles: []awstest.Role{{ARN: scopeRoleARN}},

@@ -19,7 +19,8 @@ func TestShellLine_IsWhatAShellTakes(t *testing.T) {
 		"a word to quote":  {[]string{"echo", "a b"}, "echo 'a b'"},
 		"a quote":          {[]string{"echo", "it's"}, `echo 'it'\''s'`},
 		"an empty word":    {[]string{"echo", ""}, "echo ''"},
-		"a long line":      {[]string{"vault", "write", long, long, "x=y"}, "vault write " + long + " \\\n    " + long + " x=y"},
+		"a long line": {[]string{"vault", "write", long, long, "x=y"}, "vault write " + long + " \\\n    " + long +
+			" x=y"},
 	} {
 		if got := shellLine(test.words); got != test.want {
 			t.Errorf("%s: line = %q, want %q", name, got, test.want)

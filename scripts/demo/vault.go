@@ -49,8 +49,8 @@ func buildPlugin(ctx context.Context, target string) error {
 	return nil
 }
 
-// startVault starts the program bin with its data below dir and returns once the server answers. The caller stops it, also
-// after an error.
+// startVault starts the program bin with its data below dir and returns once the server answers. The caller stops it,
+// also after an error.
 func startVault(ctx context.Context, bin, dir, pluginDir string) (*vault, error) {
 	port, err := freePort()
 	if err != nil {
@@ -73,7 +73,8 @@ func startVault(ctx context.Context, bin, dir, pluginDir string) (*vault, error)
 		return nil, fmt.Errorf("creating Vault's log: %w", err)
 	}
 	defer log.Close() // the server has its own
-	v.server = exec.Command(bin, "server", "-dev", "-dev-no-store-token", "-config="+config, "-dev-listen-address="+port)
+	v.server = exec.Command(bin, "server", "-dev", "-dev-no-store-token", "-config="+config,
+		"-dev-listen-address="+port)
 	v.server.Dir, v.server.Stdout, v.server.Stderr = dir, log, log
 	v.server.Env = append(v.environment(), "VAULT_DEV_ROOT_TOKEN_ID="+v.token)
 	if err := v.server.Start(); err != nil {
@@ -107,7 +108,8 @@ func (v *vault) environment() []string {
 
 var errVaultEnded = errors.New("vault ended by itself")
 
-// waitReady asks for the token and not for the server's health: a development server is unsealed before it makes its token.
+// waitReady asks for the token and not for the server's health: a development server is unsealed before it makes its
+// token.
 func (v *vault) waitReady(ctx context.Context) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, readyTimeout, fmt.Errorf("it did not answer within %s", readyTimeout))
 	defer cancel()

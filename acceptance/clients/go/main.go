@@ -1,5 +1,5 @@
-// Command go lists buckets with the default credentials of AWS's SDK for Go until CHANGES session changes were seen; one
-// line a call.
+// Command go lists buckets with the default credentials of AWS's SDK for Go until CHANGES session changes were seen;
+// one line a call.
 package main
 
 import (

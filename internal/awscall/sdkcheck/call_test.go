@@ -83,8 +83,10 @@ func TestAssumeRole_SendsAndReadsWhatTheSDKDoes(t *testing.T) {
 	}
 	got, err := ours.own().
 		AssumeRole(t.Context(), awscall.STS{Region: "eu-west-1"}, ownCredentials(), awscall.AssumeRoleInput{
-			RoleARN: "arn:aws:iam::123456789012:role/demo", SessionName: "TestAR", Policy: policy, Duration: 30 * time.Minute,
-			ExternalID: "a:b/c", SourceIdentity: "Alice", Tags: []awscall.Tag{{Key: "team", Value: "a b"}, {Key: "empty"}},
+			RoleARN: "arn:aws:iam::123456789012:role/demo", SessionName: "TestAR", Policy: policy,
+			Duration:   30 * time.Minute,
+			ExternalID: "a:b/c", SourceIdentity: "Alice",
+			Tags:              []awscall.Tag{{Key: "team", Value: "a b"}, {Key: "empty"}},
 			TransitiveTagKeys: []string{"team", "empty"},
 		})
 	if err != nil {
@@ -167,7 +169,8 @@ func TestCalls_SendWhatTheSDKDoes(t *testing.T) {
 				return w.own().UpdateAccessKey(t.Context(), place, ownCredentials(), *id, awscall.StatusInactive)
 			},
 			func(w *wire) error {
-				_, err := w.iam().UpdateAccessKey(t.Context(), &iam.UpdateAccessKeyInput{AccessKeyId: id, Status: iamtypes.StatusTypeInactive})
+				_, err := w.iam().UpdateAccessKey(t.Context(),
+					&iam.UpdateAccessKeyInput{AccessKeyId: id, Status: iamtypes.StatusTypeInactive})
 				return err
 			},
 		},

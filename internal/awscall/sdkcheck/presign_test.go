@@ -156,7 +156,8 @@ func inputs() []awscall.PresignInput {
 
 func TestPresign_MakesTheSDKsURL(t *testing.T) {
 	t.Parallel()
-	for _, endpoint := range []string{"", "https://store.example:9000", "http://127.0.0.1:9000", "http://store.example", "https://store.example/base"} {
+	for _, endpoint := range []string{"", "https://store.example:9000", "http://127.0.0.1:9000", "http://store.example",
+		"https://store.example/base"} {
 		for _, pathStyle := range []bool{false, true} {
 			presigner := newPresigner(endpoint, pathStyle)
 			for _, in := range inputs() {

@@ -79,7 +79,8 @@ func TestRun_AssumesTheSecondRoleWithTheSession(t *testing.T) {
 	t.Cleanup(sts.Close)
 	dir := t.TempDir()
 	certificate, key := filepath.Join(dir, "tls.crt"), filepath.Join(dir, "tls.key")
-	if err := errors.Join(os.WriteFile(certificate, issued.CertificatePEM, 0o600), os.WriteFile(key, issued.PrivateKeyPEM, 0o600)); err != nil {
+	if err := errors.Join(os.WriteFile(certificate, issued.CertificatePEM, 0o600),
+		os.WriteFile(key, issued.PrivateKeyPEM, 0o600)); err != nil {
 		t.Fatal(err)
 	}
 	args := []string{"-certificate", certificate, "-private-key", key,

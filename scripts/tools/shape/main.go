@@ -1,10 +1,11 @@
-// Shape checks that Go code stays easy to read: no function over 50 lines, no line over 120 columns, no file over 300 lines.
+// Shape checks that Go code stays easy to read: no function over 50 lines, no line over 120 columns, no file over 300
+// lines.
 //
 //	go run ./shape DIRECTORY...
 //
-// It reads the Go files of the directories themselves, not of those below, and prints a line for each fault. A tab counts as
-// 4 columns. Table data does not count as code: of a slice's, array's or map's literal a function has the first and last
-// line alone, and a function that is such a literal may be as long as the file.
+// It reads the Go files of the directories themselves, not of those below, and prints a line for each fault. A tab
+// counts as 4 columns. Table data does not count as code: of a slice's, array's or map's literal a function has the
+// first and last line alone, and a function that is such a literal may be as long as the file.
 package main
 
 import (
