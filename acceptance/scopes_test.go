@@ -176,9 +176,10 @@ func (s *stack) newUser(name, team string) *user {
 	return &user{&as, name, team}
 }
 
-func TestScope_TemplatesFollowTheEntity(t *testing.T) {
-	t.Parallel()
-	s := newScopeStack(t)
+// usersMayReadScopes lets users log in and read every scope of "store".
+func (s *stack) usersMayReadScopes() {
+	s.t.Helper()
+	t := s.t
 	if err := s.api.Sys().EnableAuthWithOptionsWithContext(t.Context(), "userpass",
 		&api.EnableAuthOptions{Type: "userpass"}); err != nil {
 		t.Fatal(err)
@@ -187,6 +188,12 @@ func TestScope_TemplatesFollowTheEntity(t *testing.T) {
 	if err := s.api.Sys().PutPolicyWithContext(t.Context(), "scopes", policy); err != nil {
 		t.Fatal(err)
 	}
+}
+
+func TestScope_TemplatesFollowTheEntity(t *testing.T) {
+	t.Parallel()
+	s := newScopeStack(t)
+	s.usersMayReadScopes()
 	s.write("scopes/store/home", map[string]any{"buckets": bucketName, "access": "list,read,write",
 		"prefixes": "team/{{identity.entity.metadata.team}}/", "session_name": "{{identity.entity.name}}"})
 	users := []*user{s.newUser("ann", "a"), s.newUser("bob", "ab")}
