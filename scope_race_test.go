@@ -67,7 +67,8 @@ func (s *scopeTest) readsAtLeast(version int64, entity string) {
 	}
 }
 
-// A read that begins after a scope was deleted gets nothing, also where the deleted scope's session was being requested.
+// A read that begins after a scope was deleted gets nothing, also where the deleted scope's session was being
+// requested.
 func TestScoped_ReadersGetNothingOfADeletedScope(t *testing.T) {
 	withScopes(t, func(t *testing.T, s *scopeTest) {
 		for range 20 {
