@@ -91,16 +91,16 @@ func (e *entities) askVault(id string) (entity *scope.Entity, err error) {
 		}
 	}()
 	asked := e.now()
-	told, err := e.ask(id)
+	info, err := e.ask(id)
 	if err != nil {
 		return nil, fmt.Errorf("asking Vault for the token's entity: %w", err)
 	}
-	if told == nil || told.Disabled {
+	if info == nil || info.Disabled {
 		problems := &problem.List{}
 		problems.Add("token", "its entity is not known to Vault any more, or is disabled; log in again")
 		return nil, problems.Err("looking for the token's entity", "no session was requested")
 	}
-	entity = entityFacts(told)
+	entity = entityFacts(info)
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.makeRoom(asked)
@@ -133,9 +133,9 @@ func (e *entities) makeRoom(now time.Time) {
 }
 
 // entityFacts is what templates can use of an entity.
-func entityFacts(told *logical.Entity) *scope.Entity {
-	entity := &scope.Entity{ID: told.ID, Name: told.Name, Metadata: told.Metadata, Aliases: map[string]scope.Alias{}}
-	for _, alias := range told.Aliases {
+func entityFacts(info *logical.Entity) *scope.Entity {
+	entity := &scope.Entity{ID: info.ID, Name: info.Name, Metadata: info.Metadata, Aliases: map[string]scope.Alias{}}
+	for _, alias := range info.Aliases {
 		if _, found := entity.Aliases[alias.MountAccessor]; !found { // the first counts, as in Vault's own templates
 			entity.Aliases[alias.MountAccessor] = scope.Alias{Name: alias.Name, Metadata: alias.Metadata}
 		}

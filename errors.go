@@ -132,14 +132,14 @@ func upstreamStatus(failed *upstream.Error) int {
 	return http.StatusBadGateway
 }
 
-// answer puts errorResponse behind a handler, which has maxRequestWait. On a standby a read that finds nothing goes
+// withStatus puts errorResponse behind a handler, which has maxRequestWait. On a standby a read that finds nothing goes
 // to the active node.
-func (b *backend) answer(handle framework.OperationFunc) framework.OperationFunc {
-	return b.answerWithin(func(*logical.Request) time.Duration { return maxRequestWait }, handle)
+func (b *backend) withStatus(handle framework.OperationFunc) framework.OperationFunc {
+	return b.withStatusWithin(func(*logical.Request) time.Duration { return maxRequestWait }, handle)
 }
 
-// answerWithin is answer for a handler that has its own time.
-func (b *backend) answerWithin(wait func(*logical.Request) time.Duration,
+// withStatusWithin is answer for a handler that has its own time.
+func (b *backend) withStatusWithin(wait func(*logical.Request) time.Duration,
 	handle framework.OperationFunc) framework.OperationFunc {
 	return func(ctx context.Context, req *logical.Request, data *framework.FieldData) (*logical.Response, error) {
 		bounded, cancel := context.WithTimeout(ctx, wait(req))

@@ -45,7 +45,7 @@ func (b *backend) identityPaths() []*framework.Path {
 			HelpDescription: identityDescription,
 			Fields:          b.nameOnly,
 			Operations: map[logical.Operation]framework.OperationHandler{
-				logical.ReadOperation: &framework.PathOperation{Callback: b.answer(b.readIdentity),
+				logical.ReadOperation: &framework.PathOperation{Callback: b.withStatus(b.readIdentity),
 					Summary: "Read a connection's identity without its private key.", Responses: responses},
 			},
 		},

@@ -50,7 +50,7 @@ func (b *backend) certificatePath() *framework.Path {
 		Fields:          map[string]*framework.FieldSchema{"name": connectionNameSchema()},
 		Operations: map[logical.Operation]framework.OperationHandler{
 			logical.UpdateOperation: &framework.PathOperation{
-				Callback:                    b.answerWithin(testWait, b.writeCertificate),
+				Callback:                    b.withStatusWithin(testWait, b.writeCertificate),
 				Summary:                     certificateSynopsis,
 				ForwardPerformanceStandby:   true,
 				ForwardPerformanceSecondary: true,

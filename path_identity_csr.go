@@ -90,7 +90,7 @@ func (b *backend) csrPath() *framework.Path {
 		HelpDescription: csrDescription,
 		Fields:          map[string]*framework.FieldSchema{"name": connectionNameSchema()},
 		Operations: map[logical.Operation]framework.OperationHandler{
-			logical.UpdateOperation: &framework.PathOperation{Callback: b.answer(b.writeCSR), Summary: csrSynopsis,
+			logical.UpdateOperation: &framework.PathOperation{Callback: b.withStatus(b.writeCSR), Summary: csrSynopsis,
 				ForwardPerformanceStandby: true, ForwardPerformanceSecondary: true,
 				Responses: map[int][]framework.Response{
 					http.StatusOK: {{Description: "The key waits for its certificate.",

@@ -103,19 +103,19 @@ func (b *backend) issuerPath() *framework.Path {
 		Fields:          map[string]*framework.FieldSchema{"name": connectionNameSchema()},
 		Operations: map[logical.Operation]framework.OperationHandler{
 			logical.ReadOperation: &framework.PathOperation{
-				Callback:  b.answer(b.readIssuer),
+				Callback:  b.withStatus(b.readIssuer),
 				Summary:   "Read who renews the certificate.",
 				Responses: map[int][]framework.Response{http.StatusOK: {{Description: "The issuer.", Fields: shown}}},
 			},
 			logical.UpdateOperation: &framework.PathOperation{
-				Callback:                    b.answer(b.writeIssuer),
+				Callback:                    b.withStatus(b.writeIssuer),
 				Summary:                     issuerSynopsis,
 				ForwardPerformanceStandby:   true,
 				ForwardPerformanceSecondary: true,
 				Responses:                   stored,
 			},
 			logical.DeleteOperation: &framework.PathOperation{
-				Callback:                    b.answer(b.deleteIssuer),
+				Callback:                    b.withStatus(b.deleteIssuer),
 				Summary:                     "Renew the certificate no more.",
 				ForwardPerformanceStandby:   true,
 				ForwardPerformanceSecondary: true,

@@ -63,7 +63,7 @@ func (b *backend) renewPath() *framework.Path {
 		Fields:          map[string]*framework.FieldSchema{"name": connectionNameSchema()},
 		Operations: map[logical.Operation]framework.OperationHandler{
 			logical.UpdateOperation: &framework.PathOperation{
-				Callback:                    b.answerWithin(testWait, b.renewIdentity),
+				Callback:                    b.withStatusWithin(testWait, b.renewIdentity),
 				Summary:                     renewSynopsis,
 				ForwardPerformanceStandby:   true,
 				ForwardPerformanceSecondary: true,

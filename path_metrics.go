@@ -30,7 +30,7 @@ func (b *backend) metricsPaths() []*framework.Path {
 		HelpSynopsis:    metricsSynopsis,
 		HelpDescription: metricsDescription,
 		Operations: map[logical.Operation]framework.OperationHandler{
-			logical.ReadOperation: &framework.PathOperation{Callback: b.answer(b.readMetrics),
+			logical.ReadOperation: &framework.PathOperation{Callback: b.withStatus(b.readMetrics),
 				Summary: metricsSynopsis,
 				Responses: map[int][]framework.Response{http.StatusOK: {{
 					Description: "The figures, in Prometheus's text format.", MediaType: "text/plain"}}}},

@@ -45,7 +45,7 @@ func (b *backend) presignPaths() []*framework.Path {
 	sign := func(summary string) map[logical.Operation]framework.OperationHandler {
 		return map[logical.Operation]framework.OperationHandler{
 			logical.UpdateOperation: &framework.PathOperation{
-				Callback: b.answer(byNames(b.presign)),
+				Callback: b.withStatus(byNames(b.presign)),
 				Summary:  summary,
 				Responses: map[int][]framework.Response{
 					http.StatusOK: {{Description: "The URL.", Fields: presignedSchema()}},

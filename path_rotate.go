@@ -41,7 +41,7 @@ func (b *backend) rotatePath() *framework.Path {
 		Fields:          b.nameOnly,
 		Operations: map[logical.Operation]framework.OperationHandler{
 			logical.UpdateOperation: &framework.PathOperation{
-				Callback: b.answerWithin(func(*logical.Request) time.Duration { return maxProbeWait }, b.rotate),
+				Callback: b.withStatusWithin(func(*logical.Request) time.Duration { return maxProbeWait }, b.rotate),
 				Summary:  rotateSynopsis,
 				Responses: map[int][]framework.Response{
 					http.StatusOK: {{Description: "The key was replaced.", Fields: rotatedSchema()}},

@@ -54,7 +54,7 @@ func (b *backend) scopePaths() []*framework.Path {
 			HelpDescription: scopeListDescription,
 			Fields:          b.nameOnly,
 			Operations: map[logical.Operation]framework.OperationHandler{
-				logical.ListOperation: &framework.PathOperation{Callback: b.answer(b.listScopes),
+				logical.ListOperation: &framework.PathOperation{Callback: b.withStatus(b.listScopes),
 					Summary: scopeListSynopsis, Responses: scopeListResponses()},
 			},
 		},
@@ -79,16 +79,16 @@ func (b *backend) scopeOperations() map[logical.Operation]framework.OperationHan
 		http.StatusOK:        {{Description: "Stored, with warnings."}},
 	}
 	write := func(summary string) *framework.PathOperation {
-		return &framework.PathOperation{Callback: b.answer(b.writeScope), Summary: summary, Responses: stored,
+		return &framework.PathOperation{Callback: b.withStatus(b.writeScope), Summary: summary, Responses: stored,
 			ForwardPerformanceStandby: true, ForwardPerformanceSecondary: true}
 	}
 	return map[logical.Operation]framework.OperationHandler{
-		logical.ReadOperation: &framework.PathOperation{Callback: b.answer(b.readScope), Summary: "Read a scope.",
+		logical.ReadOperation: &framework.PathOperation{Callback: b.withStatus(b.readScope), Summary: "Read a scope.",
 			Responses: map[int][]framework.Response{http.StatusOK: {{Description: "The scope.", Fields: shown}}}},
 		logical.CreateOperation: write("Create a scope."),
 		logical.UpdateOperation: write("Change the given fields of a scope."),
 		logical.PatchOperation:  write("Change the given fields of a scope that is there."),
-		logical.DeleteOperation: &framework.PathOperation{Callback: b.answer(b.deleteScope),
+		logical.DeleteOperation: &framework.PathOperation{Callback: b.withStatus(b.deleteScope),
 			Summary:                   "Delete a scope and its sessions.",
 			Responses:                 map[int][]framework.Response{http.StatusNoContent: {{Description: "Done."}}},
 			ForwardPerformanceStandby: true, ForwardPerformanceSecondary: true},

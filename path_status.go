@@ -42,7 +42,7 @@ knows since the plugin's start. The first status after a start reads every conne
 
 func (b *backend) statusPaths() []*framework.Path {
 	reads := func(call framework.OperationFunc, summary string, returns framework.Response) framework.OperationHandler {
-		return &framework.PathOperation{Callback: b.answer(call), Summary: summary,
+		return &framework.PathOperation{Callback: b.withStatus(call), Summary: summary,
 			Responses: map[int][]framework.Response{http.StatusOK: {returns}}}
 	}
 	mount := framework.Response{Description: "The mount's status.", Fields: mountStatusSchema()}

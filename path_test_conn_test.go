@@ -170,7 +170,7 @@ func TestTestConnection_RefusalHasTheServicesOwnWords(t *testing.T) {
 	}
 }
 
-func TestTestConnection_BuysAFreshSessionAndLeavesTheSharedOne(t *testing.T) {
+func TestTestConnection_ObtainsAFreshSessionAndLeavesTheSharedOne(t *testing.T) {
 	t.Parallel()
 	l := newLab(t, rolesanywheretest.Options{})
 	l.write("orders", l.sessionFields())

@@ -37,7 +37,7 @@ func (b *backend) testScopePath() *framework.Path {
 		HelpDescription: testScopeDescription,
 		Fields:          b.scopeNames,
 		Operations: map[logical.Operation]framework.OperationHandler{
-			logical.UpdateOperation: &framework.PathOperation{Callback: b.answer(b.testScope),
+			logical.UpdateOperation: &framework.PathOperation{Callback: b.withStatus(b.testScope),
 				Summary: testScopeSynopsis,
 				Responses: map[int][]framework.Response{
 					http.StatusOK: {{Description: "The test passed.", Fields: testScopeSchema()}}},

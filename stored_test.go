@@ -72,7 +72,7 @@ func TestStoredConnection_NewerVersionIsRefusedInWords(t *testing.T) {
 	}
 }
 
-func TestStoredConnection_DamagedOneIsToldAndCanBeDeleted(t *testing.T) {
+func TestStoredConnection_DamagedOneIsReportedAndCanBeDeleted(t *testing.T) {
 	t.Parallel()
 	for name, entry := range map[string]string{
 		"not JSON": "CANARY{", "empty": "", "null": "null", "no version": `{"revision":"CANARY"}`,

@@ -155,7 +155,7 @@ func TestFaults_PoisonNeverKillsThePlugin(t *testing.T) {
 		t.Errorf("the plugin's process is %d, and was %d before: it was killed", now, pid)
 	}
 	if strings.Contains(vault.ServerLog(), "panicked") {
-		t.Error("the log tells of a panic")
+		t.Error("the log reports a panic")
 	}
 	s.load.stop()
 	s.assertNothingLeft()

@@ -250,7 +250,7 @@ func (c *faultCell) judge(log string) {
 		// The proof that the refresh met the fault.
 		_, name, _ := strings.Cut(strings.TrimPrefix(r.path, "s3conn/"), "/")
 		if met := refreshFailed(log, name); met == (c.slow || c.coldOnly) {
-			c.t.Errorf("%s: the log tells of a failed refresh of %s: %t", c.name, name, met)
+			c.t.Errorf("%s: the log reports a failed refresh of %s: %t", c.name, name, met)
 		}
 	}
 }

@@ -120,7 +120,7 @@ func withInterval(middle, low, high float64) string {
 	return fmt.Sprintf("%.3f (%.3f to %.3f)", middle, low, high)
 }
 
-// upstream tells what AWS was asked for.
+// upstream says what AWS was asked for.
 func (r report) upstream(reads map[target]int, sessions int, assumed int64) {
 	r.title("Calls to AWS")
 	r.header("engine", "reads", "calls")

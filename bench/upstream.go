@@ -20,7 +20,7 @@ import (
 	"github.com/s3conn/vault-plugin-s3conn/rolesanywhere/rolesanywheretest"
 )
 
-// account stands for AWS: IAM Roles Anywhere for our plugin, STS for Vault's AWS engine. Both sell the same
+// account stands for AWS: IAM Roles Anywhere for our plugin, STS for Vault's AWS engine. Both issue the same
 // credentials. AWS's own STS speaks TLS alone; the plain one shows how much of a read that is.
 type account struct {
 	anywhere    *rolesanywheretest.Server

@@ -10,7 +10,7 @@ import (
 	"github.com/s3conn/vault-plugin-s3conn/bench/answer"
 )
 
-func TestSTS_SellsAndCounts(t *testing.T) {
+func TestSTS_IssuesAndCounts(t *testing.T) {
 	t.Parallel()
 	aws, err := startAccount()
 	if err != nil {
@@ -22,13 +22,13 @@ func TestSTS_SellsAndCounts(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		var sold struct {
+		var issued struct {
 			Token string `xml:"AssumeRoleResult>Credentials>SessionToken"`
 		}
-		err = xml.NewDecoder(resp.Body).Decode(&sold)
+		err = xml.NewDecoder(resp.Body).Decode(&issued)
 		resp.Body.Close()
-		if err != nil || sold.Token != answer.SessionToken() {
-			t.Errorf("token %q, %v", sold.Token, err)
+		if err != nil || issued.Token != answer.SessionToken() {
+			t.Errorf("token %q, %v", issued.Token, err)
 		}
 	}
 	if !strings.HasPrefix(aws.sts.URL, "https://") {

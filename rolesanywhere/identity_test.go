@@ -36,7 +36,7 @@ func TestParseCertificates_KeepsTheOrder(t *testing.T) {
 	}
 }
 
-func TestParseCertificates_TellsWhatIsWrong(t *testing.T) {
+func TestParseCertificates_SaysWhatIsWrong(t *testing.T) {
 	t.Parallel()
 	key := ecKey(t, elliptic.P256())
 	leaf, ca := selfSigned(t, leafTemplate(), key), selfSigned(t, caTemplate(), key)

@@ -165,7 +165,7 @@ func keyRefusals(t *testing.T) map[string]keyRefusal {
 	}
 }
 
-func TestParsePrivateKey_TellsWhatIsWrong(t *testing.T) {
+func TestParsePrivateKey_SaysWhatIsWrong(t *testing.T) {
 	t.Parallel()
 	for name, tt := range keyRefusals(t) {
 		t.Run(name, func(t *testing.T) {

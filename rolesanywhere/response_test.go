@@ -134,7 +134,7 @@ func TestAPIError_IsTheSDKsKindOfError(t *testing.T) {
 	}
 }
 
-func TestAPIError_TellsClockSkew(t *testing.T) {
+func TestAPIError_ReportsClockSkew(t *testing.T) {
 	t.Parallel()
 	const expired = `{"code":"InvalidSignatureException","message":"Signature expired: x is now earlier than y"}`
 	for name, tt := range map[string]struct {

@@ -1,5 +1,5 @@
 // Package answer holds what all sides of the benchmark answer with, so that none has less to carry: credentials of the
-// sizes that AWS sells.
+// sizes that AWS issues.
 package answer
 
 import (

@@ -240,7 +240,7 @@ func TestNewSession_EndsByBothClocks(t *testing.T) {
 	}
 }
 
-func TestOutcome_TellsThrottlingFromAnAnswer(t *testing.T) {
+func TestOutcome_DistinguishesThrottlingFromAnAnswer(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
 		err  error
