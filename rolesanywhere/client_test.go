@@ -20,9 +20,10 @@ import (
 
 func testInput() CreateSessionInput {
 	return CreateSessionInput{
-		ProfileARN:      "arn:aws:rolesanywhere:us-east-1:123456789012:profile/11111111-2222-3333-4444-555555555555",
-		RoleARN:         "arn:aws:iam::123456789012:role/app",
-		TrustAnchorARN:  "arn:aws:rolesanywhere:us-east-1:123456789012:trust-anchor/11111111-2222-3333-4444-555555555555",
+		ProfileARN: "arn:aws:rolesanywhere:us-east-1:123456789012:profile/11111111-2222-3333-4444-555555555555",
+		RoleARN:    "arn:aws:iam::123456789012:role/app",
+		TrustAnchorARN: "arn:aws:rolesanywhere:us-east-1:123456789012:trust-anchor/" +
+			"11111111-2222-3333-4444-555555555555",
 		RoleSessionName: "orders-api",
 		Duration:        15 * time.Minute,
 	}

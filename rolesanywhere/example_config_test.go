@@ -28,9 +28,11 @@ func ExampleNewFromConfig() {
 		return nil, fmt.Errorf("the token is not plugged in") // here: rolesanywhere.NewIdentity(certificates, signer)
 	}
 	provider := rolesanywhere.NewCredentialsProvider(client, identity, rolesanywhere.CreateSessionInput{
-		ProfileARN:         "arn:aws:rolesanywhere:eu-central-1:123456789012:profile/11111111-2222-3333-4444-555555555555",
-		RoleARN:            "arn:aws:iam::123456789012:role/app",
-		TrustAnchorARN:     "arn:aws:rolesanywhere:eu-central-1:123456789012:trust-anchor/11111111-2222-3333-4444-555555555555",
+		ProfileARN: "arn:aws:rolesanywhere:eu-central-1:123456789012:profile/" +
+			"11111111-2222-3333-4444-555555555555",
+		RoleARN: "arn:aws:iam::123456789012:role/app",
+		TrustAnchorARN: "arn:aws:rolesanywhere:eu-central-1:123456789012:trust-anchor/" +
+			"11111111-2222-3333-4444-555555555555",
 		InstanceProperties: map[string]string{"rack": "b7"},
 	}, func(o *rolesanywhere.Options) { o.Timeout = 5 * time.Second })
 

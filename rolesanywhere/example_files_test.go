@@ -40,9 +40,10 @@ func ExampleNewFileIdentity() {
 	}
 	client := rolesanywhere.New(rolesanywhere.Options{Endpoint: service.URL}) // leave Endpoint out to call AWS
 	provider := rolesanywhere.NewCredentialsProvider(client, files.Identity, rolesanywhere.CreateSessionInput{
-		ProfileARN:     "arn:aws:rolesanywhere:us-east-1:123456789012:profile/11111111-2222-3333-4444-555555555555",
-		RoleARN:        "arn:aws:iam::123456789012:role/app",
-		TrustAnchorARN: "arn:aws:rolesanywhere:us-east-1:123456789012:trust-anchor/11111111-2222-3333-4444-555555555555",
+		ProfileARN: "arn:aws:rolesanywhere:us-east-1:123456789012:profile/11111111-2222-3333-4444-555555555555",
+		RoleARN:    "arn:aws:iam::123456789012:role/app",
+		TrustAnchorARN: "arn:aws:rolesanywhere:us-east-1:123456789012:trust-anchor/" +
+			"11111111-2222-3333-4444-555555555555",
 	})
 
 	for range 2 {

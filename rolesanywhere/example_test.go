@@ -35,9 +35,10 @@ func Example() {
 		Endpoint: service.URL, // leave this out to call AWS
 	})
 	input := rolesanywhere.CreateSessionInput{
-		ProfileARN:      "arn:aws:rolesanywhere:us-east-1:123456789012:profile/11111111-2222-3333-4444-555555555555",
-		RoleARN:         "arn:aws:iam::123456789012:role/app",
-		TrustAnchorARN:  "arn:aws:rolesanywhere:us-east-1:123456789012:trust-anchor/66666666-7777-8888-9999-000000000000",
+		ProfileARN: "arn:aws:rolesanywhere:us-east-1:123456789012:profile/11111111-2222-3333-4444-555555555555",
+		RoleARN:    "arn:aws:iam::123456789012:role/app",
+		TrustAnchorARN: "arn:aws:rolesanywhere:us-east-1:123456789012:trust-anchor/" +
+			"66666666-7777-8888-9999-000000000000",
 		RoleSessionName: "orders-api",
 		Duration:        time.Hour,
 	}

@@ -36,7 +36,9 @@ func TestCreateSession_RefusesBadInputUnsent(t *testing.T) {
 			"RoleARN is"},
 		"account of 11 digits": {func(in *CreateSessionInput) { in.RoleARN = "arn:aws:iam::12345678901:role/app" },
 			"account of 12 digits"},
-		"role with a region": {func(in *CreateSessionInput) { in.RoleARN = "arn:aws:iam:us-east-1:123456789012:role/app" }, "RoleARN is"},
+		"role with a region": {func(in *CreateSessionInput) {
+			in.RoleARN = "arn:aws:iam:us-east-1:123456789012:role/app"
+		}, "RoleARN is"},
 		"anchor without region": {func(in *CreateSessionInput) {
 			in.TrustAnchorARN = strings.Replace(in.TrustAnchorARN, "us-east-1", "", 1)
 		}, "TrustAnchorARN is"},
@@ -48,14 +50,20 @@ func TestCreateSession_RefusesBadInputUnsent(t *testing.T) {
 			in.ProfileARN = strings.Replace(in.ProfileARN, "us-east-1", "eu-west-1", 1)
 		},
 			`ProfileARN is of region "eu-west-1" and TrustAnchorARN of "us-east-1"`},
-		"role of another partition": {func(in *CreateSessionInput) { in.RoleARN = "arn:aws-cn:iam::123456789012:role/app" }, `partitions "aws", "aws" and "aws-cn"`},
+		"role of another partition": {func(in *CreateSessionInput) {
+			in.RoleARN = "arn:aws-cn:iam::123456789012:role/app"
+		}, `partitions "aws", "aws" and "aws-cn"`},
 		"session name with a space": {func(in *CreateSessionInput) { in.RoleSessionName = "orders api" },
 			`RoleSessionName is "orders api"; want 2 to 64`},
 		"session name of one": {func(in *CreateSessionInput) { in.RoleSessionName = "a" }, "RoleSessionName is"},
 		"session name of 65": {func(in *CreateSessionInput) { in.RoleSessionName = strings.Repeat("a", 65) },
 			"RoleSessionName is"},
-		"property without a value": {func(in *CreateSessionInput) { in.InstanceProperties = map[string]string{"rack": ""} }, `the name "rack"`},
-		"property not UTF-8":       {func(in *CreateSessionInput) { in.InstanceProperties = map[string]string{"rack": "\xff"} }, "UTF-8"},
+		"property without a value": {func(in *CreateSessionInput) {
+			in.InstanceProperties = map[string]string{"rack": ""}
+		}, `the name "rack"`},
+		"property not UTF-8": {func(in *CreateSessionInput) {
+			in.InstanceProperties = map[string]string{"rack": "\xff"}
+		}, "UTF-8"},
 		"property of 201": {func(in *CreateSessionInput) {
 			in.InstanceProperties = map[string]string{strings.Repeat("é", 201): "a"}
 		}, "1 to 200 characters"},

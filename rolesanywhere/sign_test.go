@@ -69,7 +69,11 @@ func TestSignHTTP_ReproducesRecordedRequest(t *testing.T) {
 func canonicalOfVector(r *http.Request, body []byte) string {
 	query := ""
 	if r.URL.RawQuery != "" { // AWS's own client sends the ARNs there
-		query = "profileArn=arn%3Aaws%3Arolesanywhere%3Aus-east-1%3A123456789012%3Aprofile%2F11111111-2222-3333-4444-555555555555&roleArn=arn%3Aaws%3Aiam%3A%3A123456789012%3Arole%2Fapp&trustAnchorArn=arn%3Aaws%3Arolesanywhere%3Aus-east-1%3A123456789012%3Atrust-anchor%2F11111111-2222-3333-4444-555555555555"
+		query = "profileArn=arn%3Aaws%3Arolesanywhere%3Aus-east-1%3A123456789012%3Aprofile%2F" +
+			"11111111-2222-3333-4444-555555555555" +
+			"&roleArn=arn%3Aaws%3Aiam%3A%3A123456789012%3Arole%2Fapp" +
+			"&trustAnchorArn=arn%3Aaws%3Arolesanywhere%3Aus-east-1%3A123456789012%3Atrust-anchor%2F" +
+			"11111111-2222-3333-4444-555555555555"
 	}
 	lines, names := []string{"POST", "/sessions", query}, []string{}
 	for _, name := range []string{"amz-sdk-invocation-id", "amz-sdk-request", "content-type", "host",

@@ -82,8 +82,8 @@ func checkOutcome(t *testing.T, value bool, err error, status int) {
 
 // FuzzPresign has every key that is accepted come back from its URL, also after clients have cleaned the path.
 func FuzzPresign(f *testing.F) {
-	for _, key := range []string{"a", "a/b", "/", "//a", "a b+c", "%2e%2e/a", "..", "ü€", `a\b`, "a?b#c&d=e", "a\x00",
-		"...", ";:@!*'()", "a/./b"} {
+	for _, key := range []string{"a", "a/b", "/", "//a", "a b+c", "%2e%2e/a", "..", "ü€", `a\b`, "a?b#c&d=e",
+		"a\x00", "...", ";:@!*'()", "a/./b"} {
 		f.Add("orders", key, "v1", true)
 		f.Add("or.ders", key, "", false)
 	}

@@ -67,10 +67,13 @@ func TestSession_ParameterPlaces(t *testing.T) {
 		"null": func(u *unsigned) {
 			u.body = strings.Replace(with(), "{", `{"durationSeconds":null,"roleSessionName":null,`, 1)
 		},
-		"unknown member":  func(u *unsigned) { u.body = with("sessionName", "deprecated", "x", map[string]any{}) },
-		"unknown query":   func(u *unsigned) { u.target += "?a=" },
-		"charset":         func(u *unsigned) { u.headers["content-type"] = "application/json; charset=utf-8" },
-		"further headers": func(u *unsigned) { u.headers["x-a"] = "1"; u.headers["content-length"] = strconv.Itoa(len(u.body)) },
+		"unknown member": func(u *unsigned) { u.body = with("sessionName", "deprecated", "x", map[string]any{}) },
+		"unknown query":  func(u *unsigned) { u.target += "?a=" },
+		"charset":        func(u *unsigned) { u.headers["content-type"] = "application/json; charset=utf-8" },
+		"further headers": func(u *unsigned) {
+			u.headers["x-a"] = "1"
+			u.headers["content-length"] = strconv.Itoa(len(u.body))
+		},
 		"unsigned header": func(u *unsigned) { u.headers["x-a"] = "1"; u.unsignedHeaders = []string{"x-a"} },
 		"skew before":     func(u *unsigned) { u.headers["x-amz-date"] = "20300301T115500Z" },
 		"skew after":      func(u *unsigned) { u.headers["x-amz-date"] = "20300301T120500Z" },

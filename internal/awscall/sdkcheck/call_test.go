@@ -58,14 +58,17 @@ func (w *wire) iam() *iam.Client {
 		Credentials: credentials.NewStaticCredentialsProvider(accessKey, secretKey, token)})
 }
 
-const assumed = `<AssumeRoleResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><AssumeRoleResult><SourceIdentity>Alice</SourceIdentity>
-<AssumedRoleUser><Arn>arn:aws:sts::123456789012:assumed-role/demo/TestAR</Arn><AssumedRoleId>A:T</AssumedRoleId></AssumedRoleUser>
+const assumed = `<AssumeRoleResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><AssumeRoleResult>
+<SourceIdentity>Alice</SourceIdentity><AssumedRoleUser>
+<Arn>arn:aws:sts::123456789012:assumed-role/demo/TestAR</Arn><AssumedRoleId>A:T</AssumedRoleId></AssumedRoleUser>
 <Credentials><AccessKeyId>ASIA1</AccessKeyId><SecretAccessKey>s+/=</SecretAccessKey><SessionToken>t+/=</SessionToken>
-<Expiration>2026-11-23T13:00:00.123Z</Expiration></Credentials><PackedPolicySize>6</PackedPolicySize></AssumeRoleResult></AssumeRoleResponse>`
+<Expiration>2026-11-23T13:00:00.123Z</Expiration></Credentials><PackedPolicySize>6</PackedPolicySize></AssumeRoleResult>
+</AssumeRoleResponse>`
 
 func TestAssumeRole_SendsAndReadsWhatTheSDKDoes(t *testing.T) {
 	t.Parallel()
-	policy := `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:*","Resource":"arn:aws:s3:::a/${*} +%&=ü"}]}`
+	policy := `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:*",` +
+		`"Resource":"arn:aws:s3:::a/${*} +%&=ü"}]}`
 	theirs, ours := &wire{status: 200, body: assumed}, &wire{status: 200, body: assumed}
 	want, err := theirs.sts().AssumeRole(t.Context(), &sts.AssumeRoleInput{
 		RoleArn: aws.String(
@@ -139,7 +142,8 @@ func compareRequests(t *testing.T, ours, theirs *wire) {
 
 func TestCalls_SendWhatTheSDKDoes(t *testing.T) {
 	t.Parallel()
-	const refusal = `<ErrorResponse><Error><Type>Sender</Type><Code>NoSuchEntity</Code><Message>no such user</Message></Error><RequestId>R1</RequestId></ErrorResponse>`
+	const refusal = `<ErrorResponse><Error><Type>Sender</Type><Code>NoSuchEntity</Code>` +
+		`<Message>no such user</Message></Error><RequestId>R1</RequestId></ErrorResponse>`
 	id := aws.String("AKIA1234567890EXAMPLE")
 	place := awscall.IAM{Region: "eu-west-1"}
 	for name, tt := range map[string]struct{ ours, theirs func(w *wire) error }{

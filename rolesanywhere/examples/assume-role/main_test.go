@@ -33,7 +33,8 @@ func answerSTS(t *testing.T, session *rolesanywheretest.Credentials) http.Handle
 			fmt.Fprintf(
 				w,
 				`<AssumeRoleResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><AssumeRoleResult><Credentials>
-				<AccessKeyId>ASIACHAINED</AccessKeyId><SecretAccessKey>s</SecretAccessKey><SessionToken>chained</SessionToken>
+				<AccessKeyId>ASIACHAINED</AccessKeyId><SecretAccessKey>s</SecretAccessKey>
+				<SessionToken>chained</SessionToken>
 				<Expiration>%s</Expiration></Credentials></AssumeRoleResult></AssumeRoleResponse>`,
 				time.Now().Add(time.Hour).UTC().Format(time.RFC3339),
 			)
@@ -42,7 +43,8 @@ func answerSTS(t *testing.T, session *rolesanywheretest.Credentials) http.Handle
 			fmt.Fprint(
 				w,
 				`<GetCallerIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><GetCallerIdentityResult>
-				<Arn>arn:aws:sts::210987654321:assumed-role/reports/assume-role-example</Arn></GetCallerIdentityResult></GetCallerIdentityResponse>`,
+				<Arn>arn:aws:sts::210987654321:assumed-role/reports/assume-role-example</Arn>
+				</GetCallerIdentityResult></GetCallerIdentityResponse>`,
 			)
 		default:
 			t.Errorf("unexpected call of %s with %s", action, authorization)
