@@ -136,7 +136,8 @@ func seenIn(secret *api.Secret, since time.Time) (seen, error) {
 	return seen{key, expiration, since}, err
 }
 
-var renderedFile = regexp.MustCompile(`(?s)^# valid until (\S+)\n\[default\]\naws_access_key_id = (\S+)\naws_secret_access_key = \S+\naws_session_token = \S+\n$`)
+var renderedFile = regexp.MustCompile(`(?s)^# valid until (\S+)\n\[default\]\naws_access_key_id = (\S+)\n` +
+	`aws_secret_access_key = \S+\naws_session_token = \S+\n$`)
 
 func readRendered(path string) (seen, error) {
 	text, err := os.ReadFile(path)

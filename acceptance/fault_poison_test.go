@@ -16,7 +16,8 @@ import (
 const randomRequests = 400
 
 // vaultRefuses are the words of Vault's JSON parser, before which no plugin is asked.
-var vaultRefuses = regexp.MustCompile(`^\{"errors":\["(invalid character|malformed JSON|duplicate key|error parsing JSON|json: |unexpected E)`)
+var vaultRefuses = regexp.MustCompile(`^\{"errors":\["` +
+	`(invalid character|malformed JSON|duplicate key|error parsing JSON|json: |unexpected E)`)
 
 // poison is input that nobody in their right mind sends. Nothing in it may lead to AWS.
 func poison() []string {
@@ -32,13 +33,16 @@ func poison() []string {
 		`{"":""}`, `{"__proto__":{"a":1}}`,
 		`{"certificate":"-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----"}`,
 		`{"private_key":"-----BEGIN"}`,
-		`{"auth_type":"roles_anywhere","private_key":"-----BEGIN ENCRYPTED PRIVATE KEY-----\nMAA=\n-----END ENCRYPTED PRIVATE KEY-----","private_key_passphrase":"x"}`,
+		`{"auth_type":"roles_anywhere","private_key":"` +
+			`-----BEGIN ENCRYPTED PRIVATE KEY-----\nMAA=\n-----END ENCRYPTED PRIVATE KEY-----",` +
+			`"private_key_passphrase":"x"}`,
 		`{"proxy_url":"http://%zz"}`, `{"proxy_url":"socks5://[::1]:99999"}`,
 		`{"rolesanywhere_endpoint":"https://[::1"}`,
 		`{"s3_endpoint":"http://127.0.0.1:0"}`, `{"ca_cert":"` + strings.Repeat("A", 1<<20) + `"}`,
 		`{"session_name":"` + strings.Repeat("é\u202e", 5000) + `"}`, deep, `{"access_key":` + deep + `}`,
 		`{"secret_key":"a","secret_key":"b","access_key":"c","s3_endpoint":"http://127.0.0.1:1"}`,
-		`{"verify_connection":"maybe"}`, `{"verify_connection":true,"access_key":"a","secret_key":"b","s3_endpoint":"http://127.0.0.1:1"}`,
+		`{"verify_connection":"maybe"}`,
+		`{"verify_connection":true,"access_key":"a","secret_key":"b","s3_endpoint":"http://127.0.0.1:1"}`,
 		`{"role_arn":"arn:aws:iam::::::role/"}`, `{"profile_arn":"arn:::::"}`, `{"custom_region":"../../etc"}`,
 		`{"s3_region":"\r\nX-Forged: 1"}`,
 	}

@@ -80,7 +80,8 @@ var (
 	// open: those of the plugin itself but for theScheduler, and net/http's. theScheduler waits for the time of a
 	// mount's next job. It is what an idle plugin of an active node keeps.
 	theScheduler = regexp.MustCompile(`/internal/schedule\.\(\*Scheduler\)\.(loop|Start)\b`)
-	ofACall      = regexp.MustCompile(`github\.com/s3conn/vault-plugin-s3conn(/rolesanywhere|/internal/\w+)?\.|net/http\.\(\*(persistConn|Transport)|http2(Transport|ClientConn|clientConn)`)
+	ofACall      = regexp.MustCompile(`github\.com/s3conn/vault-plugin-s3conn(/rolesanywhere|/internal/\w+)?\.|` +
+		`net/http\.\(\*(persistConn|Transport)|http2(Transport|ClientConn|clientConn)`)
 )
 
 // dumpGoroutines ends the plugin with SIGQUIT, at which a Go program prints all its goroutines; Vault logs what a

@@ -87,7 +87,8 @@ func newLeakTest(t *testing.T) *leakTest {
 		w.Header().Set("X-Secret", header)
 		if r.URL.Path == "/error/" || strings.HasPrefix(r.URL.Path, "/error") {
 			w.WriteHeader(http.StatusForbidden)
-			_, _ = io.WriteString(w, `<Error><Code>AccessDenied</Code><Message>no</Message><StringToSign>`+garbage+`</StringToSign></Error>`)
+			_, _ = io.WriteString(w, `<Error><Code>AccessDenied</Code><Message>no</Message>`+
+				`<StringToSign>`+garbage+`</StringToSign></Error>`)
 			return
 		}
 		if strings.HasPrefix(r.URL.Path, "/away") {

@@ -103,8 +103,11 @@ func newNarrowingGuide(t *testing.T) *narrowingGuide {
 	t.Helper()
 	g := &narrowingGuide{newChainStack(t, 0, awstest.Role{ARN: farRoleARN, ExternalID: farID}), t.TempDir()}
 	root := g.minio.RootCredentials()
-	for bucket, keys := range map[string][]string{"analytics": {"teams/blue/x", "teams/blue-green/x", "teams/blue/today.csv"},
-		"home": {"users/ann/x", "users/bob/x"}, "partner-feed": {"outgoing/x", "incoming/x"}} {
+	for bucket, keys := range map[string][]string{
+		"analytics":    {"teams/blue/x", "teams/blue-green/x", "teams/blue/today.csv"},
+		"home":         {"users/ann/x", "users/bob/x"},
+		"partner-feed": {"outgoing/x", "incoming/x"},
+	} {
 		g.minio.MakeBucket(bucket)
 		for _, key := range keys {
 			g.put(root, bucket, key)
@@ -149,7 +152,8 @@ func (g *narrowingGuide) opens(output, bucket, inside, outside string, levels ..
 	g.t.Helper()
 	creds := shown(g.t, output)
 	for _, level := range []string{"list", "read", "write", "delete"} {
-		if g.open(level, creds, bucket, inside) != slices.Contains(levels, level) || g.open(level, creds, bucket, outside) {
+		if g.open(level, creds, bucket, inside) != slices.Contains(levels, level) ||
+			g.open(level, creds, bucket, outside) {
 			g.t.Errorf("the credentials do not have exactly %v at %s/%s and nothing at %s (%s)", levels, bucket, inside,
 				outside, level)
 		}
@@ -211,7 +215,8 @@ func (g *narrowingGuide) checkNetwork(string, map[string]string) {
 		false: {{"aws:SourceVpce": "vpce-0123456789abcdef1"}, {"aws:SourceIp": "203.0.114.7"}, nil},
 	} {
 		for _, context := range contexts {
-			if got := g.allows(iamtest.Object("s3:GetObject", "aws", "analytics", "teams/blue/x", context)); got != want {
+			read := iamtest.Object("s3:GetObject", "aws", "analytics", "teams/blue/x", context)
+			if got := g.allows(read); got != want {
 				g.t.Errorf("from %v a read is allowed: %v, want %v", context, got, want)
 			}
 		}

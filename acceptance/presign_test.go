@@ -65,20 +65,26 @@ func TestPresign_PlainHTTPClientsReadWriteAndDeleteOddKeys(t *testing.T) {
 				for _, key := range keys {
 					key = client.name + "-" + connection + "/" + key
 					content := []byte("content of " + key)
-					if status, body := client.use(t, s.presign(connection, map[string]any{"method": "PUT", "key": key}), content); status != http.StatusOK {
+					use := func(method string, content []byte) (int, []byte) {
+						fields := map[string]any{"method": method, "key": key}
+						return client.use(t, s.presign(connection, fields), content)
+					}
+					get := func() (int, []byte) { // the method left out
+						return client.use(t, s.presign(connection, map[string]any{"key": key}), nil)
+					}
+					if status, body := use("PUT", content); status != http.StatusOK {
 						t.Fatalf("PUT of %q is answered with %d: %s", key, status, body)
 					}
-					if status, body := client.use(t, s.presign(connection, map[string]any{"key": key}), nil); status != http.StatusOK ||
-						!bytes.Equal(body, content) {
+					if status, body := get(); status != http.StatusOK || !bytes.Equal(body, content) {
 						t.Errorf("GET of %q is answered with %d: %s", key, status, body)
 					}
-					if status, _ := client.use(t, s.presign(connection, map[string]any{"method": "HEAD", "key": key}), nil); status != http.StatusOK {
+					if status, _ := use("HEAD", nil); status != http.StatusOK {
 						t.Errorf("HEAD of %q is answered with %d", key, status)
 					}
-					if status, body := client.use(t, s.presign(connection, map[string]any{"method": "DELETE", "key": key}), nil); status != http.StatusNoContent {
+					if status, body := use("DELETE", nil); status != http.StatusNoContent {
 						t.Errorf("DELETE of %q is answered with %d: %s", key, status, body)
 					}
-					if status, _ := client.use(t, s.presign(connection, map[string]any{"key": key}), nil); status != http.StatusNotFound {
+					if status, _ := get(); status != http.StatusNotFound {
 						t.Errorf("GET of %q after its deletion is answered with %d", key, status)
 					}
 				}
@@ -123,11 +129,13 @@ func TestPresign_StoreRefusesWhatWasNotSigned(t *testing.T) {
 		body    string
 		status  int
 	}{
-		"another method":  {http.MethodGet, headers, "", http.StatusForbidden},
-		"another length":  {http.MethodPut, headers, "twelve bytes and more", http.StatusForbidden},
-		"other content":   {http.MethodPut, headers, "TWELVE BYTES", http.StatusBadRequest},
-		"another type":    {http.MethodPut, with("Content-Type", "text/html"), string(content), http.StatusForbidden},
-		"another digest":  {http.MethodPut, with("X-Amz-Checksum-Sha256", "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="), string(content), http.StatusForbidden},
+		"another method": {http.MethodGet, headers, "", http.StatusForbidden},
+		"another length": {http.MethodPut, headers, "twelve bytes and more", http.StatusForbidden},
+		"other content":  {http.MethodPut, headers, "TWELVE BYTES", http.StatusBadRequest},
+		"another type":   {http.MethodPut, with("Content-Type", "text/html"), string(content), http.StatusForbidden},
+		"another digest": {http.MethodPut,
+			with("X-Amz-Checksum-Sha256", "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="),
+			string(content), http.StatusForbidden},
 		"what was signed": {http.MethodPut, headers, string(content), http.StatusOK},
 	} {
 		if status, body := doWithGo(t, tt.method, address, tt.headers, []byte(tt.body)); status != tt.status {
@@ -135,10 +143,12 @@ func TestPresign_StoreRefusesWhatWasNotSigned(t *testing.T) {
 		}
 	}
 	empty := s.presign("reports", map[string]any{"method": "PUT", "key": "empty", "content_length": 0})
-	if status, body := doWithGo(t, http.MethodPut, empty.Data["url"].(string), empty.Data["headers"].(map[string]any), []byte("x")); status != http.StatusBadRequest {
+	emptyURL, emptyHeaders := empty.Data["url"].(string), empty.Data["headers"].(map[string]any)
+	status, body := doWithGo(t, http.MethodPut, emptyURL, emptyHeaders, []byte("x"))
+	if status != http.StatusBadRequest {
 		t.Errorf("content where nothing was signed is answered with %d: %s", status, body)
 	}
-	if status, body := doWithGo(t, http.MethodPut, empty.Data["url"].(string), empty.Data["headers"].(map[string]any), nil); status != http.StatusOK {
+	if status, body := doWithGo(t, http.MethodPut, emptyURL, emptyHeaders, nil); status != http.StatusOK {
 		t.Errorf("an empty object is answered with %d: %s", status, body)
 	}
 	other := strings.Replace(address, "/upload?", "/other?", 1)
@@ -215,7 +225,11 @@ func TestPresign_URLIsNotInTheAuditLogInTheClear(t *testing.T) {
 	if !strings.Contains(audit, "s3conn/presign/orders") || !strings.Contains(audit, `"url":"hmac-sha256:`) {
 		t.Fatal("the audit log does not show the request: the test shows nothing")
 	}
-	for what, text := range map[string]string{"signature": u.Query().Get("X-Amz-Signature"), "session token": u.Query().Get("X-Amz-Security-Token"), "key": "CANARY-key"} {
+	for what, text := range map[string]string{
+		"signature":     u.Query().Get("X-Amz-Signature"),
+		"session token": u.Query().Get("X-Amz-Security-Token"),
+		"key":           "CANARY-key",
+	} {
 		if text == "" || strings.Contains(audit, text) || strings.Contains(log, text) {
 			t.Errorf("the audit log or the server's log holds the %s", what)
 		}

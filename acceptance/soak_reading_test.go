@@ -107,7 +107,8 @@ func (k *soak) leases() (n int) {
 
 var (
 	aGoroutine  = regexp.MustCompile(`(?m): goroutine \d+ .*\[`)
-	ourFunction = regexp.MustCompile(`(?m)^.*: (created by )?github\.com/s3conn/vault-plugin-s3conn(/rolesanywhere|/internal/\w+)?\..*$`)
+	ourFunction = regexp.MustCompile(`(?m)^.*: (created by )?github\.com/s3conn/vault-plugin-s3conn` +
+		`(/rolesanywhere|/internal/\w+)?\..*$`)
 )
 
 // goroutines ends the plugin's process with SIGQUIT, at which Go's runtime prints all stacks, and counts them. Vault
@@ -187,11 +188,12 @@ func (k *soak) checkStorage(r reading) {
 }
 
 // checkFlat compares two idle readings. What may differ:
-//   - memory: Go gives freed pages back lazily, and the race detector keeps a shadow of what was ever in use, so that it
-//     levels off and is not exact; a leak of a few KiB a read would be tens of MiB by the end of a long soak.
+//   - memory: Go gives freed pages back lazily, and the race detector keeps a shadow of what was ever in use, so that
+//     it levels off and is not exact; a leak of a few KiB a read would be tens of MiB by the end of a long soak.
 //   - threads: Go keeps a thread that once blocked in a system call.
 //   - files: a listener's or a connection's that Vault or the runtime holds or not at the moment.
-//   - goroutines: those that the plugin library keeps for a connection to Vault. Of our own there is the scheduler alone.
+//   - goroutines: those that the plugin library keeps for a connection to Vault. Of our own there is the
+//     scheduler alone.
 func checkFlat(t *testing.T, first, last reading) {
 	t.Helper()
 	for _, one := range []struct {

@@ -17,7 +17,8 @@ const (
 	chartRow   = 26.0
 	chartTop   = 64.0
 	chartStyle = `<style>text{font:12px sans-serif;fill:#24292f}.t{font-size:16px;font-weight:600}.s{fill:#57606a;` +
-		`font-size:11px}.g{stroke:#d8dee4}.b{stroke:#bc4c00;stroke-dasharray:4 3}.r{stroke:#0072b2;stroke-width:2}</style>`
+		`font-size:11px}.g{stroke:#d8dee4}.b{stroke:#bc4c00;stroke-dasharray:4 3}` +
+		`.r{stroke:#0072b2;stroke-width:2}</style>`
 )
 
 // chart collects an SVG whose horizontal axis goes from low to high.

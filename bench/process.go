@@ -25,8 +25,10 @@ func startTime(p program) (time.Duration, error) {
 	cmd.Env = []string{pluginutil.PluginAutoMTLSEnv + "=true", "PATH=" + os.Getenv("PATH"), "TMPDIR=" + os.TempDir()}
 	start := time.Now()
 	client := plugin.NewClient(&plugin.ClientConfig{
-		HandshakeConfig:  backend.HandshakeConfig,
-		VersionedPlugins: map[int]plugin.PluginSet{5: {backend.BackendPluginName: &backend.GRPCBackendPlugin{MultiplexingSupport: true}}},
+		HandshakeConfig: backend.HandshakeConfig,
+		VersionedPlugins: map[int]plugin.PluginSet{
+			5: {backend.BackendPluginName: &backend.GRPCBackendPlugin{MultiplexingSupport: true}},
+		},
 		Cmd:              cmd,
 		AllowedProtocols: []plugin.Protocol{plugin.ProtocolGRPC},
 		AutoMTLS:         true,

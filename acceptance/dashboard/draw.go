@@ -70,7 +70,8 @@ func Draw(
 	p.add(`<title>%s</title>`, escaped(d.Title+": "+subtitle))
 	p.add(
 		`<style>.h{font-size:20px;font-weight:600}.t{font-size:13px;font-weight:600}` +
-			`.s,.a{font-size:11px;fill:#57606a}.v{font-size:30px;font-weight:600}.g{stroke:#d8dee4;stroke-width:1}.l{fill:none;stroke-width:1.6}</style>`,
+			`.s,.a{font-size:11px;fill:#57606a}.v{font-size:30px;font-weight:600}` +
+			`.g{stroke:#d8dee4;stroke-width:1}.l{fill:none;stroke-width:1.6}</style>`,
 	)
 	p.add(`<rect width="%d" height="%d" fill="#f6f8fa"/>`, width, height)
 	p.text(gap, 29, "h", "start", d.Title)

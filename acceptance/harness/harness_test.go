@@ -194,7 +194,8 @@ func writeFile(t *testing.T, path, text string) {
 
 func TestHarness_MinIOEnforcesSessionCredentials(t *testing.T) {
 	t.Parallel()
-	const denyAll = `{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Action":"s3:*","Resource":"arn:aws:s3:::*"}]}`
+	const denyAll = `{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Action":"s3:*",` +
+		`"Resource":"arn:aws:s3:::*"}]}`
 	for _, tls := range []bool{false, true} {
 		t.Run(map[bool]string{false: "http", true: "https"}[tls], func(t *testing.T) {
 			t.Parallel()

@@ -12,7 +12,8 @@ func TestAllowed_ObeysTheSessionPolicyAndNothingWider(t *testing.T) {
 	t.Parallel()
 	policy, err := iamtest.Parse(`{"Version":"2012-10-17","Statement":[
 		{"Effect":"Allow","Action":["s3:GetObject","s3:PutObject"],"Resource":"arn:aws:s3:::one/a/*"},
-		{"Effect":"Allow","Action":"s3:ListBucket","Resource":"arn:aws:s3:::one","Condition":{"StringLike":{"s3:prefix":"a/*"}}}]}`)
+		{"Effect":"Allow","Action":"s3:ListBucket","Resource":"arn:aws:s3:::one",
+			"Condition":{"StringLike":{"s3:prefix":"a/*"}}}]}`)
 	if err != nil {
 		t.Fatal(err)
 	}
