@@ -25,9 +25,23 @@ func TestCheck_CountsCodeAndNotTables(t *testing.T) {
 		"301 lines":           {"package p\n" + body("//", 300), "the file has 301 lines"},
 		"what does not parse": {"package\n", "expected"},
 	} {
-		faults := strings.Join(check("x.go", []byte(test.source)), "\n")
+		faults := strings.Join(check("x.go", []byte(test.source), true), "\n")
 		if (test.fault == "") != (faults == "") || !strings.Contains(faults, test.fault) {
 			t.Errorf("%s: the faults are %q, want %q", name, faults, test.fault)
 		}
+	}
+}
+
+func TestCheck_LeavesFunctionsOutWhenAskedTo(t *testing.T) {
+	t.Parallel()
+	long := "package p\nfunc f() {\n" + strings.Repeat("\tf()\n", 49) + "}\n"
+	if faults := check("x.go", []byte(long), false); len(faults) != 0 {
+		t.Errorf("the faults are %q, want none", faults)
+	}
+	long += "//" + strings.Repeat("a", 119) + "\n" + strings.Repeat("//\n", 300)
+	faults := strings.Join(check("x.go", []byte(long), false), "\n")
+	if !strings.Contains(faults, "the file has 353 lines") || !strings.Contains(faults, "the line has 121 columns") ||
+		strings.Contains(faults, "lines of code") {
+		t.Errorf("the faults are %q, want the file's and the line's", faults)
 	}
 }
