@@ -42,7 +42,8 @@ func (b *backend) testPaths() []*framework.Path {
 			HelpSynopsis:    testUnsavedSynopsis,
 			HelpDescription: testUnsavedDescription,
 			Operations: map[logical.Operation]framework.OperationHandler{
-				logical.UpdateOperation: &framework.PathOperation{Callback: b.withStatusWithin(testWait, b.testSettings),
+				logical.UpdateOperation: &framework.PathOperation{Callback: b.withStatusWithin(testWait,
+					b.testSettings),
 					Summary: testUnsavedSynopsis, Responses: responses, ForwardPerformanceStandby: true},
 			},
 		}),
@@ -53,7 +54,8 @@ func (b *backend) testPaths() []*framework.Path {
 			HelpDescription: testSavedDescription,
 			Fields:          b.nameOnly,
 			Operations: map[logical.Operation]framework.OperationHandler{
-				logical.UpdateOperation: &framework.PathOperation{Callback: b.withStatusWithin(testWait, b.testConnection),
+				logical.UpdateOperation: &framework.PathOperation{Callback: b.withStatusWithin(testWait,
+					b.testConnection),
 					Summary: testSavedSynopsis, Responses: responses, ForwardPerformanceStandby: true},
 			},
 		},

@@ -55,7 +55,7 @@ func TestScoped_ReadersNeverGetWhatAScopeWasBefore(t *testing.T) {
 func (s *scopeTest) readsAtLeast(version int64, entity string) {
 	resp, err := s.readAs(entity, "creds/orders/moving")
 	if err != nil || resp.IsError() {
-		if err == nil || err.Error() != session.ErrUnsettled.Error() { // a 503: it was changed again and again meanwhile
+		if err == nil || err.Error() != session.ErrUnsettled.Error() {
 			s.t.Errorf("reading: %v, %+v", err, resp)
 		}
 		return

@@ -15,7 +15,8 @@ import (
 )
 
 // TestOpenAPI_DocumentOfTheMountIsValid reads what Vault makes of the plugin's description, as generators of clients
-// do. The harness holds the responses of every acceptance test against the same description.
+// do.
+// The harness holds the responses of every acceptance test against the same description.
 func TestOpenAPI_DocumentOfTheMountIsValid(t *testing.T) {
 	t.Parallel()
 	vault := harness.StartVault(t, harness.VaultOptions{InMemory: true})

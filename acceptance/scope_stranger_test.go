@@ -27,7 +27,8 @@ func TestScope_NoSpellingOfAPathLeadsElsewhere(t *testing.T) {
 		"creds/orders", "creds/orders%2Fledgers", "creds/orders%252Freports", "creds/orders//reports",
 		"creds//orders/reports", "creds/./orders/reports", "creds/orders/reports%0a", "creds/orders/%72eports",
 		"creds/orders%2Freports", "creds/orders/reports?scope=ledgers", "creds/orders/reports?name=others",
-		"creds/orders/Reports", "creds/orders/reports%20", "creds/orders/r%C3%A9ports", "sdk/orders/reports/../../orders",
+		"creds/orders/Reports", "creds/orders/reports%20", "creds/orders/r%C3%A9ports",
+		"sdk/orders/reports/../../orders",
 		"presign/orders/ledgers", "test/orders/reports", "scopes/orders/reports",
 	} {
 		status, _, body := s.get(token, path)
@@ -58,7 +59,8 @@ func TestScope_HostileEntitiesOpenNothing(t *testing.T) {
 		for _, scope := range []string{"home", "own"} {
 			read, err := u.api.Logical().ReadWithContext(t.Context(), "s3conn/creds/store/"+scope)
 			if err != nil {
-				if answer, ok := errors.AsType[*api.ResponseError](err); !ok || answer.StatusCode != http.StatusBadRequest ||
+				if answer, ok := errors.AsType[*api.ResponseError](err); !ok ||
+					answer.StatusCode != http.StatusBadRequest ||
 					!strings.Contains(err.Error(), "has no usable value") {
 					t.Errorf("%s of team %q: %v", scope, team, err)
 				}

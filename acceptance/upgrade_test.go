@@ -158,8 +158,8 @@ func (u *upgradeStack) renewAndRevoke(when string, lease *api.Secret) {
 	if err != nil || renewed.LeaseDuration <= 0 || renewed.LeaseDuration > lease.LeaseDuration {
 		u.t.Errorf("%s: renewing a lease of %d s: %+v, %v", when, lease.LeaseDuration, renewed, err)
 	}
-	err = u.api.Sys().RevokeWithOptionsWithContext(u.t.Context(),
-		&api.RevokeOptions{LeaseID: lease.LeaseID, Sync: true})
+	revoke := &api.RevokeOptions{LeaseID: lease.LeaseID, Sync: true}
+	err = u.api.Sys().RevokeWithOptionsWithContext(u.t.Context(), revoke)
 	if err != nil {
 		u.t.Errorf("%s: revoking a lease: %v", when, err)
 	}

@@ -73,7 +73,11 @@ func unsupportedEncryption(what string) error {
 	return fmt.Errorf("parsing private key: %w: %s; %s", ErrUnsupportedKey, what, convertKey)
 }
 
-const notInFIPS = "this program enforces FIPS 140-3, which does not allow its encryption with this passphrase"
+// errNotInFIPS is of what Go refuses where FIPS 140-3 is enforced: scrypt, PBKDF2 with SHA-1 or with a short salt, as
+// OpenSSL before 3.2 writes it, and 3DES.
+var errNotInFIPS = fmt.Errorf("parsing private key: %w: this program enforces FIPS 140-3, which allows no encryption "+
+	"but AES with PBKDF2, a SHA-2 hash and a salt of at least 16 bytes; give the key without encryption (openssl "+
+	"pkcs8 -in old.pem -out new.pem)", ErrUnsupportedKey)
 
 var errDamagedKDF = fmt.Errorf("%w: the key derivation parameters are damaged", ErrInvalidPrivateKey)
 
@@ -161,7 +165,7 @@ func (s cbcScheme) decrypt(data, passphrase []byte, derive deriveFunc) ([]byte, 
 	defer clear(key)
 	block, err := s.newBlock(key)
 	if err != nil {
-		return nil, unsupportedEncryption(notInFIPS)
+		return nil, errNotInFIPS
 	}
 	plain := make([]byte, len(data))
 	cipher.NewCBCDecrypter(block, s.iv).CryptBlocks(plain, data)
@@ -201,7 +205,7 @@ func parsePBKDF2(der []byte, keySize int) (deriveFunc, error) {
 	return func(passphrase []byte) ([]byte, error) {
 		key, err := pbkdf2.Key(newHash, string(passphrase), p.Salt, p.Iterations, keySize)
 		if err != nil {
-			return nil, unsupportedEncryption(notInFIPS)
+			return nil, errNotInFIPS
 		}
 		return key, nil
 	}, nil
@@ -238,7 +242,7 @@ func parseScrypt(der []byte, keySize int) (deriveFunc, error) {
 	}
 	return func(passphrase []byte) ([]byte, error) {
 		if fips140.Enforced() {
-			return nil, unsupportedEncryption(notInFIPS) // where x/crypto would panic
+			return nil, errNotInFIPS // where x/crypto would panic
 		}
 		key, err := scrypt.Key(passphrase, p.Salt, p.N, p.R, p.P, keySize)
 		if err != nil {

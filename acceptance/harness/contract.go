@@ -94,8 +94,8 @@ func (w watched) RoundTrip(req *http.Request) (*http.Response, error) {
 		io.Closer
 	}{io.MultiReader(bytes.NewReader(start), resp.Body), resp.Body}
 	if err := judge(document, operation(req), path, resp, start); err != nil {
-		w.contract.report(fmt.Sprintf("%s %s%s, status %d: %v", req.Method, strings.TrimSuffix(mount, "/"), path,
-			resp.StatusCode, err))
+		w.contract.report(fmt.Sprintf("%s %s%s, status %d: %v",
+			req.Method, strings.TrimSuffix(mount, "/"), path, resp.StatusCode, err))
 	}
 	return resp, nil
 }
@@ -127,8 +127,8 @@ func (c *contract) report(problem string) {
 	}
 }
 
-// operation is the method under which OpenAPI has the request; "LIST" for a list, which is a GET of the path with a
-// slash.
+// operation is the method under which OpenAPI has the request; "LIST" for a list, which is a GET of the path with
+// a slash.
 func operation(req *http.Request) string {
 	switch {
 	case req.Method == "LIST" || req.Method == http.MethodGet && req.URL.Query().Get("list") == "true":

@@ -41,6 +41,24 @@ func BuildRelease(t testing.TB, commit string) (program string, found bool) {
 	return program, true
 }
 
+// BuildFIPS builds the work tree's plugin with a version of Go's cryptographic module for FIPS 140-3.
+// https://go.dev/doc/security/fips140
+func BuildFIPS(t testing.TB, module string) (program string) {
+	t.Helper()
+	root, err := repoRoot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	program = filepath.Join(t.TempDir(), PluginCommand)
+	cmd := exec.CommandContext(t.Context(), "go", "-C", root, "build", "-trimpath", "-o", program,
+		"./cmd/"+PluginCommand)
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFIPS140="+module)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("building the plugin with GOFIPS140=%s: %v\n%s", module, err, out)
+	}
+	return program
+}
+
 // WorkTreePlugin is the path of the plugin that the work tree makes.
 func WorkTreePlugin(t testing.TB) string {
 	t.Helper()
@@ -48,8 +66,8 @@ func WorkTreePlugin(t testing.TB) string {
 }
 
 // RegisterVersion installs a program beside the others and registers it under name with its version, as an operator
-// does for an upgrade.
-func (v *Vault) RegisterVersion(name, program, version string) {
+// does for an upgrade. env is added to the plugin's environment, such as "A=b".
+func (v *Vault) RegisterVersion(name, program, version string, env ...string) {
 	v.t.Helper()
 	command := name + "_" + version
 	target := filepath.Join(v.pluginDir, command)
@@ -65,6 +83,7 @@ func (v *Vault) RegisterVersion(name, program, version string) {
 	defer cancel()
 	err = v.Client().Sys().RegisterPluginWithContext(ctx, &api.RegisterPluginInput{
 		Name: name, Type: api.PluginTypeSecrets, Command: command, SHA256: hex.EncodeToString(sum[:]), Version: version,
+		Env: env,
 	})
 	if err != nil {
 		v.t.Fatalf("registering %s: %v", command, err)

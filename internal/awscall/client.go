@@ -9,6 +9,7 @@ package awscall
 import (
 	"bytes"
 	"context"
+	"crypto/fips140"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -61,6 +62,18 @@ type Credentials struct {
 	SessionToken    secret.Text
 }
 
+// errNotInFIPS is of credentials that were stored before FIPS 140-3 was enforced, where Go would panic.
+var errNotInFIPS = errors.New("signing the request is not possible: this program enforces FIPS 140-3, and the secret " +
+	"access key is shorter than 10 characters, with which a signature's key has less than 112 bits")
+
+func (c Credentials) check() error {
+	const prefix = "AWS4" // of a signature's first key
+	if fips140.Enforced() && len(prefix)+len(c.SecretAccessKey.Reveal()) < 112/8 {
+		return errNotInFIPS
+	}
+	return nil
+}
+
 func (c Credentials) reveal() aws.Credentials {
 	return aws.Credentials{
 		AccessKeyID:     c.AccessKeyID,
@@ -111,6 +124,9 @@ func (c *Client) do(ctx context.Context, what call, creds Credentials, read func
 }
 
 func (c *Client) sign(ctx context.Context, what call, creds Credentials) (*http.Request, error) {
+	if err := creds.check(); err != nil {
+		return nil, err
+	}
 	request, err := http.NewRequestWithContext(ctx, what.method, what.url.String(), bytes.NewReader([]byte(what.body)))
 	if err != nil {
 		return nil, errUnsignable

@@ -56,6 +56,9 @@ type Presigned struct {
 //
 // https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html
 func Presign(store S3, creds Credentials, in PresignInput, now, end time.Time) (*Presigned, error) {
+	if err := creds.check(); err != nil {
+		return nil, err
+	}
 	valid := in.Expires.Truncate(time.Second)
 	now = now.Truncate(time.Second) // as it stands in the URL
 	if !end.IsZero() {

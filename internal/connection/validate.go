@@ -1,6 +1,7 @@
 package connection
 
 import (
+	"crypto/fips140"
 	"strings"
 	"time"
 	"unicode"
@@ -40,6 +41,10 @@ func (c *Connection) Validate(now time.Time, problems *problem.List) (warnings [
 	return append(warnings, checkIdentity(problems, c, now)...)
 }
 
+// minFIPSSecretKey is what is left of the 112 bits of an HMAC's key in FIPS 140-3 after the "AWS4" that a signature
+// puts before the secret access key. https://csrc.nist.gov/pubs/sp/800/131/a/r2/final
+const minFIPSSecretKey = 112/8 - len("AWS4")
+
 func checkAccessKeys(problems *problem.List, c *Connection) {
 	for _, one := range []struct{ field, value, what string }{
 		{"access_key", c.AccessKey, "access key ID"},
@@ -52,6 +57,10 @@ func checkAccessKeys(problems *problem.List, c *Connection) {
 		case strings.ContainsFunc(one.value, func(r rune) bool { return unicode.IsSpace(r) || !unicode.IsPrint(r) }):
 			problems.Add(one.field, "has spaces or control characters inside; give the %s alone", one.what)
 		}
+	}
+	if !problems.Has("secret_key") && fips140.Enforced() && len(c.SecretKey.Reveal()) < minFIPSSecretKey {
+		problems.Add("secret_key", "is shorter than %d characters, and this program enforces FIPS 140-3, which signs "+
+			"with no key of less than 112 bits; give a longer one", minFIPSSecretKey)
 	}
 }
 
