@@ -20,7 +20,8 @@ func TestREADME_FiveCommandsAreThoseOfRenewal(t *testing.T) {
 	}
 	_, after, _ := strings.Cut(string(renewal), "```console\n")
 	commands, _, found := strings.Cut(after, "```")
-	if !found || strings.Count(commands, "$ ") != 5 || !strings.Contains(string(readme), "```console\n"+commands+"```") {
+	if !found || strings.Count(commands, "$ ") != 5 ||
+		!strings.Contains(string(readme), "```console\n"+commands+"```") {
 		t.Errorf("the README does not have these five commands:\n%s", commands)
 	}
 }
