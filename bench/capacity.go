@@ -44,7 +44,7 @@ func (r report) capacity(results map[target]series, before, after footprint, lea
 		fmt.Fprintf(r.w, "\nOf the %d leases of s3conn, the floor and the AWS engine each takes %.1f KiB of Vault's "+
 			"memory", leases,
 			float64(after.memory-before.memory)/float64(leases))
-		// Raft's files grow in large steps: a few leases fit into what is there, which tells nothing.
+		// Raft's files grow in large steps: a few leases fit into what is there, which says nothing.
 		if grown := after.disk - before.disk; grown > 0 {
 			const kib = 1 << 10
 			fmt.Fprintf(r.w, " and %.1f KiB of raft's files", float64(grown)/kib/float64(leases))

@@ -41,7 +41,7 @@ type CreateSessionInput struct {
 	// ("Not authorized to set roleSessionName"); the session then has the certificate's serial number for a name.
 	RoleSessionName string
 	// Duration is 900 s to 43200 s in whole seconds (a fraction is dropped); 0 means 3600 s. A profile
-	// may shorten it in silence: only the credentials' Expires tells their lifetime.
+	// may shorten it in silence: only the credentials' Expires says when they end.
 	Duration time.Duration
 	// InstanceProperties describe the machine that asks; the service shows them with the certificate's subject. At
 	// most 50, with names and values of 1 to 200 characters.

@@ -40,7 +40,7 @@ type processSpec struct {
 	args    []string
 	env     []string
 	dir     string // working directory; empty: the test's
-	logPath string // appended to, so that one file tells a restarted server's whole story
+	logPath string // appended to, so that one file holds the whole log of a restarted server
 }
 
 // startProcess starts a program that t's cleanup ends. When the test has failed by then, the end of the program's log

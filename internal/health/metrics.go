@@ -53,7 +53,7 @@ func (o Outcome) String() string {
 // What a test of a scope tries outside of the scope is not counted: a refusal is what it wants.
 type Operation string
 
-// The operations that are told apart. Any other one is counted as "other", so that the label stays bounded.
+// The operations that are distinguished. Any other one is counted as "other", so that the label stays bounded.
 const (
 	CreateSession     Operation = "CreateSession"
 	AssumeRole        Operation = "AssumeRole"

@@ -103,7 +103,7 @@ func (p *Program) Settings() Settings { return p.scope.Settings }
 // Revision returns the revision of the scope.
 func (p *Program) Revision() string { return p.scope.Revision }
 
-// Variant returns a text that tells apart the sessions of a scope with templates: it is of one entity, by its ID, and
+// Variant returns a text that distinguishes the sessions of a scope with templates: it is of one entity, by its ID, and
 // of the values that its templates use. So two entities never share a session, also where their templates are rendered
 // alike, and a change of a value that is used leads to another session. It is empty for a scope without templates,
 // which takes a nil entity. Its error is a *[problem.Error].

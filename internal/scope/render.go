@@ -28,7 +28,7 @@ type Tag struct{ Key, Value string }
 // Rendered is a scope with every template rendered: what AssumeRole is called with and what the session may do. It
 // never changes and is safe for concurrent use.
 type Rendered struct {
-	// Variant tells the sessions of a templated scope apart: the same as [Program.Variant] of the entity. Empty
+	// Variant distinguishes the sessions of a templated scope: the same as [Program.Variant] of the entity. Empty
 	// without templates.
 	Variant string
 
