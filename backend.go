@@ -19,7 +19,6 @@ import (
 	"github.com/s3conn/vault-plugin-s3conn/internal/enroll"
 	"github.com/s3conn/vault-plugin-s3conn/internal/field"
 	"github.com/s3conn/vault-plugin-s3conn/internal/health"
-	"github.com/s3conn/vault-plugin-s3conn/internal/identity"
 	"github.com/s3conn/vault-plugin-s3conn/internal/renewal"
 	"github.com/s3conn/vault-plugin-s3conn/internal/rotation"
 	"github.com/s3conn/vault-plugin-s3conn/internal/schedule"
@@ -65,7 +64,6 @@ type backend struct {
 	storage    logical.Storage // of the mount, for what no request asks for
 	background context.Context // ends when Vault unloads the mount
 	end        context.CancelFunc
-	keys       *identity.KeyMaker
 	newIssuer  func(enroll.Settings) (enroll.Issuer, error)
 	renewer    *renewal.Renewer
 	jobs       *schedule.Scheduler
@@ -110,7 +108,7 @@ func newBackend(now func() time.Time, obtain obtainSession, assume assumeRole) *
 	b := &backend{now: now, clock: session.NewClock(now), process: rand.Text(),
 		obtain: obtain, assume: assume, locks: newNameLocks(), costs: newCosts()}
 	b.background, b.end = context.WithCancel(context.Background())
-	b.keys, b.jobs = identity.NewKeyMaker(maxKeys), b.newJobs()
+	b.jobs = b.newJobs()
 	b.newIssuer = enroll.New
 	b.renewer = b.newRenewer()
 	b.rows = map[*framework.Path][]field.Row{}

@@ -89,6 +89,43 @@ func TestCosts_WaitForAKeyEndsWithTheCaller(t *testing.T) {
 	})
 }
 
+func TestCosts_PrivateKeysAreMadeAFewAtATime(t *testing.T) {
+	sessionTest(t, func(t *testing.T, m *mount, _ *service) {
+		m.write("orders", rolesAnywhereFields(t))
+		m.must(logical.UpdateOperation, "identity/orders/issuer", map[string]any{"type": "step_ca", "address": "https://ca"})
+		before := m.storedIdentity("orders")
+		var leave []func()
+		for range maxKeys { // requests for keys of RSA, for one
+			one, err := m.costs.keys.Enter(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			leave = append(leave, one)
+		}
+		start := time.Now()
+		resp, err := m.do(t.Context(), logical.UpdateOperation, "identity/orders/csr", nil)
+		status, text := asVaultSeesIt(t, resp, err)
+		if status != http.StatusServiceUnavailable || !strings.Contains(text, "a few at a time; no key was made; try again") {
+			t.Errorf("answered with %d: %s", status, text)
+		}
+		if waited := time.Since(start); waited != maxRequestWait-makingTime {
+			t.Errorf("waited for %s, want %s", waited, maxRequestWait-makingTime)
+		}
+		if m.storedIdentity("orders") != before {
+			t.Error("the identity has changed")
+		}
+		resp, err = m.do(t.Context(), logical.UpdateOperation, "identity/orders/renew", nil)
+		if status, text = asVaultSeesIt(t, resp, err); status != http.StatusServiceUnavailable ||
+			!strings.Contains(text, "making a private key: others are being made") {
+			t.Errorf("a renewal is answered with %d: %s", status, text)
+		}
+		leave[0]()
+		if resp := m.must(logical.UpdateOperation, "identity/orders/csr", nil); resp.Data["csr"] == "" {
+			t.Error("no request was made when there was a turn")
+		}
+	})
+}
+
 func TestCosts_KeysInTheClearWaitForNobody(t *testing.T) {
 	t.Parallel()
 	m := newMount(t)

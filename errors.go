@@ -111,7 +111,7 @@ func temporary(err error) bool {
 	return errors.Is(err, session.ErrPending) || errors.Is(err, session.ErrGone) ||
 		errors.Is(err, session.ErrUnsettled) ||
 		errors.Is(err, session.ErrClosing) || errors.Is(err, errLocked) ||
-		errors.Is(err, errDeriving) || errors.Is(err, errSlow) ||
+		errors.Is(err, errMakingKey) || errors.Is(err, errDeriving) || errors.Is(err, errSlow) ||
 		errors.Is(err, awscall.ErrSessionEnding) || errors.Is(err, errEntityPending) ||
 		errors.Is(err, rotation.ErrPending) || errors.Is(err, rotation.ErrClosing)
 }

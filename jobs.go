@@ -32,8 +32,6 @@ const (
 	maxJobLoads = 4
 	// afterPanic is when a job that panicked runs again.
 	afterPanic = time.Hour
-	// maxKeys is how many private keys are made at a time.
-	maxKeys = 2
 )
 
 func renewalOf(name string) schedule.Key  { return schedule.Key{Kind: renewalJob, Name: name} }
@@ -170,7 +168,7 @@ func (b *backend) findRenewal(name string) error {
 func (b *backend) newRenewer() *renewal.Renewer {
 	return renewal.New(renewal.Config{
 		Connections: identities{b, nil},
-		MakeKey:     b.keys.Make,
+		MakeKey:     b.makeKey,
 		NewIssuer:   func(s enroll.Settings) (enroll.Issuer, error) { return b.newIssuer(s) },
 		Now:         b.now,
 		Random:      rand.Float64,

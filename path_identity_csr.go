@@ -145,7 +145,7 @@ func (b *backend) writeCSR(
 	replace, _ = req.Data["new_key"].(bool)
 	// The key is made without a lock: one of RSA takes a second.
 	prepared, err := before.NewWaiting(keyType, replace, names, b.now(), func(keyType string) (crypto.Signer, error) {
-		return b.keys.Make(ctx, keyType)
+		return b.makeKey(ctx, keyType)
 	})
 	if err != nil {
 		return nil, err

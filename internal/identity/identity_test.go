@@ -1,7 +1,6 @@
 package identity
 
 import (
-	"context"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -91,14 +90,10 @@ func readRequest(t testing.TB, text string) *x509.CertificateRequest {
 	return request
 }
 
-func makeKey(name string) (crypto.Signer, error) {
-	return NewKeyMaker(1).Make(context.Background(), name)
-}
-
 // with returns a state with a current identity of the authority's.
 func with(t testing.TB, a *authority) State {
 	t.Helper()
-	state, err := State{ID: "1"}.NewWaiting(DefaultKeyType, false, Names{CommonName: "orders"}, time.Now(), makeKey)
+	state, err := State{ID: "1"}.NewWaiting(DefaultKeyType, false, Names{CommonName: "orders"}, time.Now(), NewKey)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -124,7 +119,7 @@ func TestLifeOfAnIdentity_EveryKeyType(t *testing.T) {
 				Province: []string{"Hessen"}, Locality: []string{"Mainz"}, DNSSANs: []string{"orders.example.com"},
 				URISANs: []string{"spiffe://example.com/orders"},
 			}
-			state, err := State{ID: "1"}.NewWaiting(name, false, names, time.Now(), makeKey)
+			state, err := State{ID: "1"}.NewWaiting(name, false, names, time.Now(), NewKey)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -1,7 +1,6 @@
 package identity
 
 import (
-	"context"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -55,13 +54,6 @@ func KeyTypes() []string {
 	return names
 }
 
-// CheckKeyType adds to the list what is wrong with a type of key.
-func CheckKeyType(p *problem.List, field, name string) {
-	if !slices.Contains(KeyTypes(), name) {
-		p.Add(field, "%s is not a type of key; give one of %s", problem.Quote(name), strings.Join(KeyTypes(), ", "))
-	}
-}
-
 // KeyTypeOf returns the name of a public key's type, or "" when no key of its type is made here.
 func KeyTypeOf(public crypto.PublicKey) string {
 	switch key := public.(type) {
@@ -87,29 +79,16 @@ func KeyTypeOf(public crypto.PublicKey) string {
 // IsMLDSA says whether a type of key is one of ML-DSA, for which no issuer that is known here issues certificates.
 func IsMLDSA(name string) bool { return strings.HasPrefix(name, "ml-dsa-") }
 
-// KeyMaker makes keys, a few at a time: one RSA key of 4,096 bits costs a processor a second or more. Its zero value is
-// not usable. It is safe for concurrent use.
-type KeyMaker struct{ turns chan struct{} }
-
-// NewKeyMaker returns one that makes so many keys at once.
-func NewKeyMaker(atOnce int) *KeyMaker { return &KeyMaker{make(chan struct{}, atOnce)} }
-
-// Make returns a new key of the type. It waits for its turn as long as the context lives; a key whose making has begun
-// is made.
-func (m *KeyMaker) Make(ctx context.Context, name string) (crypto.Signer, error) {
+// NewKey makes a private key of the type, which is one of [KeyTypes]. One RSA key of 4,096 bits costs a processor a second
+// or more: the caller bounds how many are made at once.
+func NewKey(name string) (crypto.Signer, error) {
 	at := slices.IndexFunc(keyTypes(), func(one keyType) bool { return one.name == name })
 	if at < 0 {
-		return nil, fmt.Errorf("making a key: %s is not a type of key", problem.Quote(name))
-	}
-	select {
-	case m.turns <- struct{}{}:
-		defer func() { <-m.turns }()
-	case <-ctx.Done():
-		return nil, fmt.Errorf("making a key: waiting for a turn: %w", ctx.Err())
+		return nil, fmt.Errorf("making a private key: %s is not a type of key", problem.Quote(name))
 	}
 	key, err := keyTypes()[at].make()
 	if err != nil {
-		return nil, fmt.Errorf("making a key: %w", err)
+		return nil, fmt.Errorf("making a private key: %w", err)
 	}
 	return key, nil
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/s3conn/vault-plugin-s3conn/rolesanywhere"
 )
 
-// MakeKey makes a key of a type, as [KeyMaker.Make] does.
+// MakeKey makes a key of a type, as [NewKey] does.
 type MakeKey func(keyType string) (crypto.Signer, error)
 
 // Renewal is a renewal that is under way: its key and request, kept until it has come to its end, so that the same

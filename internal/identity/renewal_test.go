@@ -50,8 +50,8 @@ func TestDue(t *testing.T) {
 	state := with(t, newAuthority(t))
 	now := time.Now()
 	issuer := &Issuer{Key: KeyNew}
-	if due := state.Due(); !due.IsZero() {
-		t.Errorf("nobody renews: %s", due)
+	if due, renewal := state.Due(), state.RenewAt(); !due.IsZero() || !renewal.IsZero() {
+		t.Errorf("nobody renews: due %s, renewed %s", due, renewal)
 	}
 	state = state.WithIssuer(issuer)
 	if due := state.Due(); !due.Equal(state.RenewAt()) || due.Before(now) {
@@ -87,6 +87,15 @@ func TestIssuerCheck(t *testing.T) {
 		),
 		PrivateKey: server.Current.PrivateKey, Origin: OriginVault,
 	}
+	waiting, err := State{}.NewWaiting("ml-dsa-44", false, Names{CommonName: "x"}, time.Now(), NewKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pair, err := waiting.Join(a.answerAny(t, waiting.Waiting.CSR), time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	lattice := State{Current: pair}
 	for name, test := range map[string]struct {
 		state  State
 		change func(*Issuer)
@@ -102,6 +111,8 @@ func TestIssuerCheck(t *testing.T) {
 			"renew_before: is 1h1m0s"},
 		"not a client's": {server, func(*Issuer) {},
 			"type: the current certificate's extended key usage lacks clientAuth"},
+		"the same key of ML-DSA": {lattice, func(i *Issuer) { i.Key = KeySame },
+			"key: the key would be of type ml-dsa-44"},
 		"its names":    {state, func(i *Issuer) { i.Names.Country = []string{"x"} }, "country: "},
 		"its settings": {state, func(i *Issuer) { i.Address = "" }, "address: is required"},
 	} {

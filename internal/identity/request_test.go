@@ -15,7 +15,7 @@ func TestNewRequest_KeepsSubjectAndNamesOfTheCurrentCertificate(t *testing.T) {
 	t.Parallel()
 	a := newAuthority(t)
 	uri, _ := url.Parse("spiffe://example.com/orders")
-	key, _ := makeKey(DefaultKeyType)
+	key, _ := NewKey(DefaultKeyType)
 	current := a.sign(t, &x509.Certificate{
 		Subject: pkix.Name{
 			CommonName:   "orders",
@@ -44,6 +44,28 @@ func TestNewRequest_KeepsSubjectAndNamesOfTheCurrentCertificate(t *testing.T) {
 		}
 		if got := fmt.Sprint(request.DNSNames, request.URIs, request.EmailAddresses); got != test.names2 {
 			t.Errorf("%s: names %s, want %s", name, got, test.names2)
+		}
+	}
+}
+
+func TestNewRequest_NamesThatNoRequestCanHold(t *testing.T) {
+	t.Parallel()
+	for _, keyType := range []string{DefaultKeyType, "ml-dsa-44"} {
+		key, err := NewKey(keyType)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for name, test := range map[string]struct {
+			names Names
+			want  string
+		}{
+			"a URI that is none":    {Names{URISANs: []string{"%"}}, `making the request: uri_sans: "%" is not a URI`},
+			"a DNS name in Umlauts": {Names{DNSSANs: []string{"ö.example"}}, "making the request: "},
+		} {
+			text, err := NewRequest(key, test.names, nil)
+			if text != "" || err == nil || !strings.Contains(err.Error(), test.want) {
+				t.Errorf("%s, %s: %q, %v, want %q", keyType, name, text, err, test.want)
+			}
 		}
 	}
 }

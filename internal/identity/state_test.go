@@ -13,7 +13,7 @@ import (
 
 func TestNewWaiting_KeepsTheKeyThatWaits(t *testing.T) {
 	t.Parallel()
-	first, err := State{}.NewWaiting("ec-p256", false, Names{CommonName: "a"}, time.Now(), makeKey)
+	first, err := State{}.NewWaiting("ec-p256", false, Names{CommonName: "a"}, time.Now(), NewKey)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -30,7 +30,7 @@ func TestNewWaiting_KeepsTheKeyThatWaits(t *testing.T) {
 		!strings.Contains(err.Error(), "new_key=true") {
 		t.Errorf("another key_type: %v", err)
 	}
-	third, err := first.NewWaiting("ec-p384", true, Names{CommonName: "a"}, time.Now(), makeKey)
+	third, err := first.NewWaiting("ec-p384", true, Names{CommonName: "a"}, time.Now(), NewKey)
 	if err != nil || third.Waiting.KeyType != "ec-p384" || sameKey(first.Waiting.PrivateKey, third.Waiting.PrivateKey) {
 		t.Errorf("new_key: %v", err)
 	}
@@ -40,7 +40,7 @@ func TestJoin_RefusesWithWordsAndChangesNothing(t *testing.T) {
 	t.Parallel()
 	a := newAuthority(t)
 	current := with(t, a)
-	both, err := current.NewWaiting(DefaultKeyType, false, Names{CommonName: "next"}, time.Now(), makeKey)
+	both, err := current.NewWaiting(DefaultKeyType, false, Names{CommonName: "next"}, time.Now(), NewKey)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -84,7 +84,7 @@ func TestJoin_RefusesWithWordsAndChangesNothing(t *testing.T) {
 func TestJoin_RenewalWithTheSameKeyLeavesTheOneThatWaits(t *testing.T) {
 	t.Parallel()
 	a := newAuthority(t)
-	state, err := with(t, a).NewWaiting(DefaultKeyType, false, Names{CommonName: "next"}, time.Now(), makeKey)
+	state, err := with(t, a).NewWaiting(DefaultKeyType, false, Names{CommonName: "next"}, time.Now(), NewKey)
 	if err != nil {
 		t.Fatal(err)
 	}
