@@ -80,7 +80,7 @@ func BenchmarkScopedMemory(b *testing.B) {
 		m.readAs("first", "creds/orders/home")
 		before := heap()
 		for _, name := range names {
-			if _, err := m.entities.of(b.Context(), name); err != nil {
+			if _, err := m.entities.of(b.Context(), name, &session.Patience{}); err != nil {
 				b.Fatal(err)
 			}
 		}

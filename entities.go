@@ -12,6 +12,7 @@ import (
 
 	"github.com/s3conn/vault-plugin-s3conn/internal/problem"
 	"github.com/s3conn/vault-plugin-s3conn/internal/scope"
+	"github.com/s3conn/vault-plugin-s3conn/internal/session"
 )
 
 const (
@@ -20,9 +21,6 @@ const (
 
 	// maxEntities bounds how many entities are known at a time.
 	maxEntities = 20_000
-
-	// maxEntityWait bounds one question to Vault, which has no deadline of its own.
-	maxEntityWait = 10 * time.Second
 )
 
 // errEntityPending is returned when Vault does not answer in time. It is temporary.
@@ -50,15 +48,15 @@ func newEntities(now func() time.Time, ask func(id string) (*logical.Entity, err
 }
 
 // of returns the entity, not to be changed, or nil for the empty id of a token without one. What it returns is at most
-// a minute old.
-func (e *entities) of(ctx context.Context, id string) (*scope.Entity, error) {
+// a minute old. It waits for Vault, whose answer has no deadline of its own, no longer than the reader has patience.
+func (e *entities) of(ctx context.Context, id string, patience *session.Patience) (*scope.Entity, error) {
 	if id == "" {
 		return nil, nil
 	}
 	if known := e.known(id); known != nil {
 		return known, nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, maxEntityWait)
+	ctx, cancel := context.WithTimeout(ctx, patience.Left())
 	defer cancel()
 	answered := e.asking.DoChan(id, func() (any, error) { return e.askVault(id) })
 	select {

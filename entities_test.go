@@ -17,6 +17,7 @@ import (
 
 	"github.com/s3conn/vault-plugin-s3conn/internal/problem"
 	"github.com/s3conn/vault-plugin-s3conn/internal/scope"
+	"github.com/s3conn/vault-plugin-s3conn/internal/session"
 )
 
 // vaultEntity is an entity as Vault describes it.
@@ -41,13 +42,13 @@ func TestEntities_AreAskedForOnceAMinute(t *testing.T) {
 		asked int
 	}{{0, "ann1", 1}, {59 * time.Second, "ann1", 1}, {time.Second, "ann2", 2}, {-time.Second, "ann3", 3}} {
 		clock.Advance(row.after)
-		got, err := e.of(t.Context(), "e-1")
+		got, err := e.of(t.Context(), "e-1", &session.Patience{})
 		if err != nil || got.Name != row.name || asked != row.asked {
 			t.Errorf("after %s: %+v, %v, asked %d times; want %s and %d", row.after, got, err, asked, row.name,
 				row.asked)
 		}
 	}
-	if got, err := e.of(t.Context(), ""); got != nil || err != nil || asked != 3 {
+	if got, err := e.of(t.Context(), "", &session.Patience{}); got != nil || err != nil || asked != 3 {
 		t.Errorf("a token without an entity: %v, %v", got, err)
 	}
 }
@@ -64,7 +65,7 @@ func TestEntities_ManyWhoAskAtOnceAskOnce(t *testing.T) {
 		var readers sync.WaitGroup
 		for range 100 {
 			readers.Go(func() {
-				if got, err := e.of(t.Context(), "e-1"); err != nil || got.Name != "ann" {
+				if got, err := e.of(t.Context(), "e-1", &session.Patience{}); err != nil || got.Name != "ann" {
 					t.Errorf("got %v, %v", got, err)
 				}
 			})
@@ -99,7 +100,7 @@ func TestEntities_FailuresAreReportedAndNotKept(t *testing.T) {
 			func(err error) bool { return err == nil }},
 	} {
 		answer = row.answer
-		if _, err := e.of(t.Context(), "e-1"); !row.is(err) {
+		if _, err := e.of(t.Context(), "e-1", &session.Patience{}); !row.is(err) {
 			t.Errorf("%s: %v", row.name, err)
 		}
 	}
@@ -112,7 +113,7 @@ func TestEntities_WaitEndsWithTheCaller(t *testing.T) {
 	e := newEntities(time.Now, func(string) (*logical.Entity, error) { <-release; return nil, nil })
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := e.of(ctx, "e-1"); !errors.Is(err, errEntityPending) {
+	if _, err := e.of(ctx, "e-1", &session.Patience{}); !errors.Is(err, errEntityPending) {
 		t.Errorf("a caller that has gone gets %v", err)
 	}
 }
@@ -122,7 +123,7 @@ func TestEntities_AreBounded(t *testing.T) {
 	clock := &clock{now: testTime}
 	e := newEntities(clock.Now, func(id string) (*logical.Entity, error) { return vaultEntity(id, "ann", nil), nil })
 	for i := range maxEntities + 10 {
-		if _, err := e.of(t.Context(), fmt.Sprint(i)); err != nil {
+		if _, err := e.of(t.Context(), fmt.Sprint(i), &session.Patience{}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -130,7 +131,7 @@ func TestEntities_AreBounded(t *testing.T) {
 		t.Errorf("%d entities are known, want at most %d and not far fewer", known, maxEntities)
 	}
 	clock.Advance(entityAge)
-	if _, err := e.of(t.Context(), "another"); err != nil || len(e.byID) != 1 {
+	if _, err := e.of(t.Context(), "another", &session.Patience{}); err != nil || len(e.byID) != 1 {
 		t.Errorf("a minute later %d entities are known (%v), want the one that was asked for", len(e.byID), err)
 	}
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/s3conn/vault-plugin-s3conn/internal/field"
 	"github.com/s3conn/vault-plugin-s3conn/internal/problem"
+	"github.com/s3conn/vault-plugin-s3conn/internal/session"
 )
 
 const (
@@ -82,7 +83,7 @@ func (b *backend) testScope(ctx context.Context, req *logical.Request, data *fra
 	if err != nil {
 		return nil, err
 	}
-	entity, err := b.entityOf(ctx, used.program, req)
+	entity, err := b.entityOf(ctx, used.program, req, &session.Patience{})
 	if err != nil {
 		return nil, err
 	}

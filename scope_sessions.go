@@ -105,12 +105,13 @@ func (b *backend) scopedCredentials(ctx context.Context, r reader, want time.Dur
 	*inUse, session.Key, session.Session, error,
 ) {
 	key := session.Key{Name: r.name, Scope: r.scope}
+	var patience session.Patience // with storage, with Vault and with STS together
 	for range maxVariantTries {
-		templates, s, err := b.sessions.Get(ctx, r.req.Storage, key, want)
+		templates, s, err := b.sessions.GetWithin(ctx, r.req.Storage, key, want, &patience)
 		if err != nil || !templates.program.Templated() {
 			return templates, key, s, err
 		}
-		entity, err := b.entityOf(ctx, templates.program, r.req)
+		entity, err := b.entityOf(ctx, templates.program, r.req, &patience)
 		if err != nil {
 			return nil, key, session.Session{}, err
 		}
@@ -119,7 +120,8 @@ func (b *backend) scopedCredentials(ctx context.Context, r reader, want time.Dur
 			return nil, key, session.Session{}, err
 		}
 		rendered := session.Key{Name: r.name, Scope: r.scope, Variant: variant}
-		used, s, err := b.sessions.Get(ctx, readerStorage{r.req.Storage, entity, templates}, rendered, want)
+		used, s, err := b.sessions.GetWithin(ctx, readerStorage{r.req.Storage, entity, templates}, rendered, want,
+			&patience)
 		if !errors.Is(err, errOtherVariant) {
 			return used, rendered, s, err
 		}
@@ -134,7 +136,7 @@ func (b *backend) narrowedFor(ctx context.Context, r reader) (*scope.Rendered, e
 	if err != nil {
 		return nil, err
 	}
-	entity, err := b.entityOf(ctx, used.program, r.req)
+	entity, err := b.entityOf(ctx, used.program, r.req, &session.Patience{})
 	if err != nil {
 		return nil, err
 	}
@@ -145,14 +147,16 @@ func (b *backend) narrowedFor(ctx context.Context, r reader) (*scope.Rendered, e
 const maxVariantTries = 5
 
 // entityOf returns the entity that a scope's templates are rendered for, or nil for a scope without templates.
-func (b *backend) entityOf(ctx context.Context, program *scope.Program, req *logical.Request) (*scope.Entity, error) {
+func (b *backend) entityOf(
+	ctx context.Context, program *scope.Program, req *logical.Request, patience *session.Patience,
+) (*scope.Entity, error) {
 	if !program.Templated() {
 		return nil, nil
 	}
 	if b.onStandby() {
 		return nil, logical.ErrReadOnly // sessions of templated scopes are in the memory of the active node
 	}
-	return b.entities.of(ctx, req.EntityID)
+	return b.entities.of(ctx, req.EntityID, patience)
 }
 
 // obtainScoped is Obtain of the pool's Source for a scope: the connection's own session, which every scope of it

@@ -24,7 +24,7 @@ func (c *confirmation) age(now Instant) time.Duration { return now.Uptime - time
 // it waited for that, so that the reader looks again. Notice of a change can be late or lost: a write may land after
 // its caller has gone, and an invalidation by another node may not arrive.
 func (p *Pool[T, S]) confirmed(
-	ctx context.Context, storage S, name string, g *group[T, S], now Instant, reader *patience,
+	ctx context.Context, storage S, name string, g *group[T, S], now Instant, reader *Patience,
 ) bool {
 	age := g.check.age(now)
 	if age < confirmAfter {
@@ -34,7 +34,7 @@ func (p *Pool[T, S]) confirmed(
 	if age < confirmBy || running == nil {
 		return true
 	}
-	timer := time.NewTimer(min(reader.left(), maxRefreshWait))
+	timer := time.NewTimer(min(reader.Left(), maxRefreshWait))
 	defer timer.Stop()
 	select {
 	case <-running:

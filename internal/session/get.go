@@ -11,24 +11,36 @@ import (
 // next one is also requested. Without a live session Get waits for one, until ctx ends or for 12 s. Its errors are the
 // Loader's, the Source's, and those of this package.
 func (p *Pool[T, S]) Get(ctx context.Context, storage S, key Key, want time.Duration) (T, Session, error) {
-	return p.GetIf(ctx, storage, key, want, func(T) error { return nil })
+	return p.GetWithin(ctx, storage, key, want, &Patience{})
+}
+
+// GetWithin is Get for a reader that waits for several things in turn, and for all of them no longer than its patience.
+func (p *Pool[T, S]) GetWithin(
+	ctx context.Context, storage S, key Key, want time.Duration, reader *Patience,
+) (T, Session, error) {
+	return p.get(ctx, storage, key, want, func(T) error { return nil }, reader)
 }
 
 // GetIf is Get for a reader that the subject may refuse: it returns admit's error before a session is asked for.
 func (p *Pool[T, S]) GetIf(
 	ctx context.Context, storage S, key Key, want time.Duration, admit func(T) error,
 ) (T, Session, error) {
-	var reader patience
+	return p.get(ctx, storage, key, want, admit, &Patience{})
+}
+
+func (p *Pool[T, S]) get(
+	ctx context.Context, storage S, key Key, want time.Duration, admit func(T) error, reader *Patience,
+) (T, Session, error) {
 	var none T
 	for range maxLoads {
-		e, now, err := p.use(ctx, storage, key, &reader)
+		e, now, err := p.use(ctx, storage, key, reader)
 		if err != nil {
 			return none, Session{}, p.closingOr(err)
 		}
 		if err := admit(e.current()); err != nil {
 			return none, Session{}, err
 		}
-		h, err := e.await(ctx, storage, want, now, &reader)
+		h, err := e.await(ctx, storage, want, now, reader)
 		if err == nil {
 			return h.subject, h.session, nil
 		}
@@ -45,8 +57,7 @@ func (p *Pool[T, S]) GetIf(
 // Subject returns the key's subject without asking for a session of it. Its errors are the Loader's and those of this
 // package.
 func (p *Pool[T, S]) Subject(ctx context.Context, storage S, key Key) (T, error) {
-	var reader patience
-	e, _, err := p.use(ctx, storage, key, &reader)
+	e, _, err := p.use(ctx, storage, key, &Patience{})
 	if err != nil {
 		var none T
 		return none, p.closingOr(err)
@@ -62,7 +73,7 @@ func (p *Pool[T, S]) closingOr(err error) error {
 }
 
 // use returns what is in use under the key, reading its subject if need be, and when that was.
-func (p *Pool[T, S]) use(ctx context.Context, storage S, key Key, reader *patience) (*entry[T, S], Instant, error) {
+func (p *Pool[T, S]) use(ctx context.Context, storage S, key Key, reader *Patience) (*entry[T, S], Instant, error) {
 	for range maxLoads {
 		e, g := p.look(key)
 		if e != nil {
@@ -93,8 +104,8 @@ func (p *Pool[T, S]) use(ctx context.Context, storage S, key Key, reader *patien
 }
 
 // load reads the key's subject, for as long as the reader waits at most.
-func (p *Pool[T, S]) load(ctx context.Context, storage S, key Key, reader *patience) (T, error) {
-	bounded, cancel := context.WithTimeout(ctx, reader.left())
+func (p *Pool[T, S]) load(ctx context.Context, storage S, key Key, reader *Patience) (T, error) {
+	bounded, cancel := context.WithTimeout(ctx, reader.Left())
 	defer cancel()
 	subject, err := p.Loader.Load(bounded, storage, key)
 	var none T
@@ -109,11 +120,13 @@ func (p *Pool[T, S]) load(ctx context.Context, storage S, key Key, reader *patie
 	return none, err
 }
 
-// patience is what one reader has, for all that it waits for.
-type patience struct{ until time.Time }
+// Patience is how long one reader waits, for all that it waits for together: 12 s from its first wait. Its zero value
+// has not waited yet. It is for one goroutine.
+type Patience struct{ until time.Time }
 
-// left begins with the first wait: most readers never wait. Waits are real time, as those of Vault's clients are.
-func (p *patience) left() time.Duration {
+// Left returns what is left, and begins the first wait: most readers never wait. It is negative once all is used up.
+// Waits are real time, as those of Vault's clients are.
+func (p *Patience) Left() time.Duration {
 	if p.until.IsZero() {
 		p.until = time.Now().Add(maxReaderWait)
 	}
@@ -122,14 +135,14 @@ func (p *patience) left() time.Duration {
 
 // await returns the entry's session, waiting for it where that is necessary.
 func (e *entry[T, S]) await(
-	ctx context.Context, storage S, want time.Duration, now Instant, reader *patience,
+	ctx context.Context, storage S, want time.Duration, now Instant, reader *Patience,
 ) (held[T], error) {
 	h, err := e.decide(storage, want, now)
 	for err == nil && h.flight != nil {
 		if h.enough && !e.pool.ReadOnly() {
 			return h, nil
 		}
-		wait := reader.left()
+		wait := reader.Left()
 		if h.session.Live(e.pool.Clock()) {
 			wait = min(wait, maxRefreshWait)
 		}
@@ -141,7 +154,7 @@ func (e *entry[T, S]) await(
 			return h, nil // it has less life than wanted, but it lives
 		case !errors.Is(err, errPending):
 			return held[T]{}, err
-		case reader.left() <= 0:
+		case reader.Left() <= 0:
 			return held[T]{}, ErrPending
 		}
 		// What came may be a stored session with less life than wanted.
