@@ -9,37 +9,57 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
 // responseTimeout bounds one read of a target under load.
 const responseTimeout = 30 * time.Second
 
-// reader sends one GET again and again over one connection. It writes ready-made bytes and has no goroutines of its
-// own, unlike http.Client, which would take from Vault the processor that both share.
-type reader struct {
-	conn    net.Conn
-	buffer  *bufio.Reader
-	request []byte
-	doing   string // in errors
+// errNoToken is returned for a target that nobody can read.
+var errNoToken = errors.New("there is no token to read with")
+
+// tour is the requests for one path, each with a token of its own, which readers make in turn. It is safe for
+// concurrent use.
+type tour struct {
+	requests [][]byte
+	made     atomic.Uint64
+	doing    string // in errors
 }
 
-func newReader(address, path, token string) (*reader, error) {
+func newTour(address, path string, tokens ...string) *tour {
+	t := &tour{doing: "reading " + path}
+	for _, token := range tokens {
+		t.requests = append(t.requests, call{http.MethodGet, path, "", token}.bytes(address))
+	}
+	return t
+}
+
+// next returns the request whose turn it is, which is not to be changed.
+func (t *tour) next() []byte { return t.requests[(t.made.Add(1)-1)%uint64(len(t.requests))] }
+
+// reader sends GETs over one connection. It writes ready-made bytes and has no goroutines of its own, unlike
+// http.Client, which would take from Vault the processor that both share.
+type reader struct {
+	conn   net.Conn
+	buffer *bufio.Reader
+	tour   *tour
+}
+
+func newReader(address string, t *tour) (*reader, error) {
 	conn, err := net.Dial("tcp", address)
 	if err != nil {
 		return nil, fmt.Errorf("connecting to Vault: %w", err)
 	}
-	request := call{http.MethodGet, path, ""}.bytes(address, token)
-	return &reader{conn: conn, buffer: bufio.NewReaderSize(conn, 16<<10), request: request, doing: "reading " + path},
-		nil
+	return &reader{conn: conn, buffer: bufio.NewReaderSize(conn, 16<<10), tour: t}, nil
 }
 
 // call is one request to Vault.
-type call struct{ method, path, body string }
+type call struct{ method, path, body, token string }
 
-func (c call) bytes(address, token string) []byte {
+func (c call) bytes(address string) []byte {
 	header := fmt.Appendf(nil, "%s /v1/%s HTTP/1.1\r\nHost: %s\r\nX-Vault-Token: %s\r\nX-Vault-Request: true\r\n",
-		c.method, c.path, address, token)
+		c.method, c.path, address, c.token)
 	if c.body != "" {
 		header = fmt.Appendf(header, "Content-Type: application/json\r\nContent-Length: %d\r\n", len(c.body))
 	}
@@ -52,7 +72,7 @@ type statusError int
 func (e statusError) Error() string { return fmt.Sprintf("status %d, want 200 or 204", int(e)) }
 
 // read returns how many bytes the answer's body had.
-func (r *reader) read() (int64, error) { return r.exchange(r.doing, r.request) }
+func (r *reader) read() (int64, error) { return r.exchange(r.tour.doing, r.tour.next()) }
 
 // exchange sends the request and returns how many bytes the answer's body had.
 func (r *reader) exchange(doing string, request []byte) (int64, error) {
@@ -77,15 +97,18 @@ func (r *reader) exchange(doing string, request []byte) (int64, error) {
 	return size, nil
 }
 
-// load has each of the clients read the path until the time is over, and returns every read's latency.
-func load(ctx context.Context, address, path, token string, clients int, length time.Duration) ([]time.Duration,
+// load has each of the clients make the tour's requests until the time is over, and returns every read's latency.
+func load(ctx context.Context, address string, t *tour, clients int, length time.Duration) ([]time.Duration,
 	time.Duration, error) {
+	if len(t.requests) == 0 {
+		return nil, 0, fmt.Errorf("%s: %w", t.doing, errNoToken)
+	}
 	var group sync.WaitGroup
 	latencies := make([][]time.Duration, clients)
 	failures := make([]error, clients)
 	start := time.Now()
 	for i := range clients {
-		group.Go(func() { latencies[i], failures[i] = loadOne(ctx, address, path, token, start.Add(length)) })
+		group.Go(func() { latencies[i], failures[i] = loadOne(ctx, address, t, start.Add(length)) })
 	}
 	group.Wait()
 	took := time.Since(start)
@@ -96,8 +119,8 @@ func load(ctx context.Context, address, path, token string, clients int, length 
 	return all, took, errors.Join(append(failures, ctx.Err())...)
 }
 
-func loadOne(ctx context.Context, address, path, token string, until time.Time) ([]time.Duration, error) {
-	r, err := newReader(address, path, token)
+func loadOne(ctx context.Context, address string, t *tour, until time.Time) ([]time.Duration, error) {
+	r, err := newReader(address, t)
 	if err != nil {
 		return nil, err
 	}

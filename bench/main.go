@@ -8,7 +8,6 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"maps"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -139,7 +138,7 @@ func run(ctx context.Context, o options) error {
 	if err := server.configure(ctx, aws); err != nil {
 		return err
 	}
-	if err := server.checkSizes(twins...); err != nil {
+	if err := server.checkSizes(slices.Concat(leaselessTwins, leasedTwins)...); err != nil {
 		return err
 	}
 	inUse, err := server.atRest(ctx, programs.all()...)
@@ -158,10 +157,14 @@ var (
 		{awsRole, awsRolePlain},
 		{kvEntry},
 	}
+	// By themselves: each entity has to be read as often as under steady load, because the plugin asks Vault for an
+	// entity once a minute. Between slices of other targets nearly every read would have to ask.
+	crowded        = [][]target{{floorCrowd, oursCrowd}}
 	leased         = [][]target{{floorLeased, oursLeased}, {awsRoleAmongLeases}}
 	leaselessTwins = [][2]target{{oursLeaseless, floorLeaseless}, {oursScoped, floorLeaseless}, {oursRaw, floorRaw}}
+	crowdedTwins   = [][2]target{{oursCrowd, floorCrowd}}
 	leasedTwins    = [][2]target{{oursLeased, floorLeased}}
-	twins          = slices.Concat(leaselessTwins, leasedTwins)
+	twins          = slices.Concat(leaselessTwins, crowdedTwins, leasedTwins)
 	peers          = [][2]target{
 		{oursLeaseless, awsRole}, {oursRaw, awsRole}, {oursLeased, awsRoleAmongLeases},
 		{oursLeaseless, awsRolePlain}, {floorLeaseless, awsRole}, {floorLeaseless, awsRolePlain},
@@ -171,13 +174,20 @@ var (
 
 func measure(ctx context.Context, o options, s *server, aws *account, programs plugins, figures processFigures) error {
 	m := &measurement{server: s, rounds: o.rounds, clients: o.clients, length: o.length, width: o.width, most: o.most,
-		say: say, reads: map[target]int{}}
+		say: say, reads: map[target]int{}, tours: map[target]*tour{}}
 	m.load = m.slice
-	results, err := m.run(ctx, leaseless...)
+	results := map[target]series{}
+	wide, err := m.phase(ctx, leaseless, leaselessTwins, results)
 	if err != nil {
 		return err
 	}
-	wide, err := m.settle(ctx, leaselessTwins, results)
+	if err := s.gather(ctx, crowdSize, o.clients); err != nil {
+		return err
+	}
+	if err := s.checkSizes(crowdedTwins...); err != nil {
+		return err
+	}
+	wideCrowded, err := m.phase(ctx, crowded, crowdedTwins, results)
 	if err != nil {
 		return err
 	}
@@ -186,15 +196,10 @@ func measure(ctx context.Context, o options, s *server, aws *account, programs p
 		return err
 	}
 	// Last, and by themselves: leases stay in Vault and make it slower for all that come after.
-	withLeases, err := m.run(ctx, leased...)
+	wideLeased, err := m.phase(ctx, leased, leasedTwins, results)
 	if err != nil {
 		return err
 	}
-	wideLeased, err := m.settle(ctx, leasedTwins, withLeases)
-	if err != nil {
-		return err
-	}
-	maps.Copy(results, withLeases)
 	after, err := s.footprint()
 	if err != nil {
 		return err
@@ -213,11 +218,11 @@ func measure(ctx context.Context, o options, s *server, aws *account, programs p
 	}
 	r, caption := report{os.Stdout}, m.caption(o.storage, results)
 	r.machine(caption)
-	r.noise(slices.Concat(wide, wideLeased), m, results)
+	r.noise(slices.Concat(wide, wideCrowded, wideLeased), m, results)
 	r.bars(results)
 	r.ratios(append(twins, peers...), results)
-	r.targets(slices.Concat(append(leaseless, leased...)...), results)
-	r.upstream(m.reads, aws.anywhere.Sessions(), aws.assumed.Load()-scopes)
+	r.targets(slices.Concat(slices.Concat(leaseless, crowded, leased)...), results)
+	r.upstream(m.reads, aws.calls())
 	r.capacity(results, before, after, m.reads[floorLeased]+m.reads[oursLeased]+m.reads[awsRoleAmongLeases])
 	r.processes(programs, figures)
 	r.weights(ours, floor)

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 )
@@ -18,6 +19,28 @@ type measurement struct {
 	load    func(ctx context.Context, t target) (slice, error)
 	say     func(format string, arguments ...any)
 	reads   map[target]int // all of them, uncounted rounds too
+	tours   map[target]*tour
+}
+
+// tour returns the target's tour, which goes on where the slice before ended.
+func (m *measurement) tour(t target) *tour {
+	if m.tours[t] == nil {
+		m.tours[t] = newTour(m.server.address, t.path, m.server.tokensOf(t)...)
+	}
+	return m.tours[t]
+}
+
+// phase loads sets of targets, and then the pairs of them until their ratios are known. It adds to the results and
+// returns the pairs whose ratios are not.
+func (m *measurement) phase(ctx context.Context, sets [][]target, pairs [][2]target, results map[target]series) (
+	[][2]target, error) {
+	measured, err := m.run(ctx, sets...)
+	if err != nil {
+		return nil, err
+	}
+	wide, err := m.settle(ctx, pairs, measured)
+	maps.Copy(results, measured)
+	return wide, err
 }
 
 // run loads the targets of each set in turn, round after round. A first round is not counted.
@@ -67,8 +90,8 @@ func (m *measurement) slice(ctx context.Context, t target) (slice, error) {
 		}
 		pids = append(pids, pid)
 	}
-	lead, _, err := load(ctx, m.server.address, t.path, m.server.token, m.clients,
-		time.Duration(leadIn*float64(m.length)))
+	tour := m.tour(t)
+	lead, _, err := load(ctx, m.server.address, tour, m.clients, time.Duration(leadIn*float64(m.length)))
 	if err != nil {
 		return slice{}, err
 	}
@@ -76,7 +99,7 @@ func (m *measurement) slice(ctx context.Context, t target) (slice, error) {
 	if err != nil {
 		return slice{}, err
 	}
-	latencies, took, err := load(ctx, m.server.address, t.path, m.server.token, m.clients, m.length)
+	latencies, took, err := load(ctx, m.server.address, tour, m.clients, m.length)
 	if err != nil {
 		return slice{}, err
 	}

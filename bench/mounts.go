@@ -15,28 +15,35 @@ type target struct {
 	name    string // in reports
 	path    string
 	program string // of the plugin that serves it; empty: Vault itself
+	crowd   bool   // read by many entities in turn, each with a token of its own
 }
 
 var (
-	floorLeaseless = target{"floor, no lease", "floor/leaseless/orders", floorProgram.name}
-	floorRaw       = target{"floor, raw", "floor/raw/orders", floorProgram.name}
-	floorLeased    = target{"floor, leased", "floor/leased/orders", floorProgram.name}
-	framework      = target{"floor behind the SDK's framework", "floor/framework/orders", floorProgram.name}
-	oursLeaseless  = target{"s3conn creds/NAME, no lease", "s3conn/creds/leaseless", oursProgram.name}
-	oursRaw        = target{"s3conn sdk/NAME", "s3conn/sdk/leaseless", oursProgram.name}
-	oursLeased     = target{"s3conn creds/NAME, leased", "s3conn/creds/leased", oursProgram.name}
-	oursScoped     = target{"s3conn creds/NAME/SCOPE, no lease", "s3conn/creds/leaseless/reports", oursProgram.name}
-	awsRole        = target{"AWS engine, assumed_role", "aws/sts/orders", awsProgram.name}
-	awsRolePlain   = target{"AWS engine, STS without TLS", "aws-plain/sts/orders", awsProgram.name}
-	// The same again, in the phase where everything is leased.
-	awsRoleAmongLeases = target{"AWS engine, assumed_role, beside leased reads", awsRole.path, awsProgram.name}
-	kvEntry            = target{"kv version 1 (inside Vault)", "kv/orders", ""}
+	floorLeaseless = target{"floor, no lease", "floor/leaseless/orders", floorProgram.name, false}
+	floorRaw       = target{"floor, raw", "floor/raw/orders", floorProgram.name, false}
+	floorLeased    = target{"floor, leased", "floor/leased/orders", floorProgram.name, false}
+	framework      = target{"floor behind the SDK's framework", "floor/framework/orders", floorProgram.name, false}
+	oursLeaseless  = target{"s3conn creds/NAME, no lease", "s3conn/creds/leaseless", oursProgram.name, false}
+	oursRaw        = target{"s3conn sdk/NAME", "s3conn/sdk/leaseless", oursProgram.name, false}
+	oursLeased     = target{"s3conn creds/NAME, leased", "s3conn/creds/leased", oursProgram.name, false}
+	oursScoped     = target{"s3conn creds/NAME/SCOPE, no lease", "s3conn/creds/leaseless/reports", oursProgram.name,
+		false}
+	awsRole      = target{"AWS engine, assumed_role", "aws/sts/orders", awsProgram.name, false}
+	awsRolePlain = target{"AWS engine, STS without TLS", "aws-plain/sts/orders", awsProgram.name, false}
+	// The same floor for both: Vault looks up as many tokens for the one as for the other.
+	floorCrowd = target{"floor, 1,000 entities", floorLeaseless.path, floorProgram.name, true}
+	oursCrowd  = target{"s3conn creds/NAME/SCOPE, 1,000 entities", "s3conn/creds/leaseless/home", oursProgram.name,
+		true}
+	// The AWS again, in the phase where everything is leased.
+	awsRoleAmongLeases = target{"AWS engine, assumed_role, beside leased reads", awsRole.path, awsProgram.name, false}
+	kvEntry            = target{"kv version 1 (inside Vault)", "kv/orders", "", false}
 )
 
 // connections is how many of ours are read: each may cost one CreateSession.
 const connections = 2
 
-// scopes is how many scopes are read: each may cost one AssumeRole.
+// scopes is how many scopes without templates are read: each may cost one AssumeRole. A scope with templates may cost
+// one for each entity.
 const scopes = 1
 
 // mount registers the programs and mounts them, with kv beside them.
@@ -87,10 +94,14 @@ func (s *server) configure(ctx context.Context, aws *account) error {
 			return fmt.Errorf("writing %s: %w", path, err)
 		}
 	}
-	scope := map[string]any{"buckets": "ledger", "prefixes": "reports/", "session_name": answer.SessionName,
-		"generate_lease": false}
-	if _, err := s.client.Logical().WriteWithContext(ctx, "s3conn/scopes/leaseless/reports", scope); err != nil {
-		return fmt.Errorf("writing a scope: %w", err)
+	for name, scope := range map[string]map[string]any{
+		"reports": {"prefixes": "reports/", "session_name": answer.SessionName},
+		"home":    {"prefixes": "home/{{identity.entity.name}}/", "session_name": "{{identity.entity.name}}"},
+	} {
+		scope["buckets"], scope["generate_lease"] = "ledger", false
+		if _, err := s.client.Logical().WriteWithContext(ctx, "s3conn/scopes/leaseless/"+name, scope); err != nil {
+			return fmt.Errorf("writing the scope %s: %w", name, err)
+		}
 	}
 	read, err := s.client.Logical().ReadWithContext(ctx, floorLeaseless.path)
 	if err != nil {
@@ -129,7 +140,7 @@ func (s *server) checkSizes(pairs ...[2]target) error {
 	for _, pair := range pairs {
 		var sizes [2]float64
 		for i, t := range pair {
-			r, err := newReader(s.address, t.path, s.token)
+			r, err := newReader(s.address, newTour(s.address, t.path, s.tokensOf(t)[:1]...))
 			if err != nil {
 				return err
 			}

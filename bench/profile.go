@@ -36,7 +36,7 @@ func profile(ctx context.Context, o options, s *server, aws *account, programs p
 		say("profiling %s", t.name)
 		loaded := make(chan error, 1)
 		go func() {
-			_, _, err := load(ctx, s.address, t.path, s.token, o.clients, profileLength+time.Second)
+			_, _, err := load(ctx, s.address, newTour(s.address, t.path, s.token), o.clients, profileLength+time.Second)
 			loaded <- err
 		}()
 		base := "http://" + address + "/debug/pprof/"

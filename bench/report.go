@@ -121,16 +121,21 @@ func withInterval(middle, low, high float64) string {
 }
 
 // upstream says what AWS was asked for.
-func (r report) upstream(reads map[target]int, sessions int, assumed int64) {
+func (r report) upstream(reads map[target]int, calls awsCalls) {
+	total := func(targets ...target) string {
+		sum := 0
+		for _, t := range targets {
+			sum += reads[t]
+		}
+		return fmt.Sprint(sum)
+	}
 	r.title("Calls to AWS")
 	r.header("engine", "reads", "calls")
-	r.row("s3conn, CreateSession", fmt.Sprint(reads[oursLeased]+reads[oursLeaseless]+reads[oursRaw]+reads[oursScoped]),
-		fmt.Sprintf("%d (%d connections)", sessions, connections))
-	r.row(
-		"AWS engine, AssumeRole",
-		fmt.Sprint(reads[awsRole]+reads[awsRolePlain]+reads[awsRoleAmongLeases]),
-		fmt.Sprint(assumed),
-	)
+	r.row("s3conn, CreateSession", total(oursLeased, oursLeaseless, oursRaw, oursScoped, oursCrowd),
+		fmt.Sprintf("%d (%d connections)", calls.sessions, connections))
+	r.row("s3conn, AssumeRole, one scope without templates and one with", total(oursScoped, oursCrowd),
+		fmt.Sprintf("%d (%d scope and %d entities)", calls.narrowed, scopes, crowdSize))
+	r.row("AWS engine, AssumeRole", total(awsRole, awsRolePlain, awsRoleAmongLeases), fmt.Sprint(calls.assumed))
 }
 
 type processFigures struct {

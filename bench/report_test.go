@@ -16,6 +16,7 @@ func TestReport_BarsTellWhatIsMissed(t *testing.T) {
 	results := map[target]series{
 		floorLeaseless: {{perSecond: 100, p99: 100}}, oursLeaseless: {{perSecond: 98, p99: 111}},
 		floorRaw: {{perSecond: 100, p99: 100}}, oursRaw: {{perSecond: 94, p99: 110}},
+		floorCrowd: {{perSecond: 100, p99: 100}}, oursCrowd: {{perSecond: 92, p99: 111}},
 		awsRole: {{perSecond: 10}},
 	}
 	report{&text}.bars(results)
@@ -23,6 +24,10 @@ func TestReport_BarsTellWhatIsMissed(t *testing.T) {
 		"| reads/s of s3conn creds/NAME, no lease to floor, no lease | lower end at least 0.95 | 0.980 (0.980 to " +
 			"0.980) | yes |",
 		"| reads/s of s3conn sdk/NAME to floor, raw | lower end at least 0.95 | 0.940 (0.940 to 0.940) | no |",
+		"| reads/s of s3conn creds/NAME, no lease to floor, no lease | at least 0.97 | 0.980 (0.980 to 0.980) | yes |",
+		"| reads/s of s3conn creds/NAME/SCOPE, 1,000 entities to floor, 1,000 entities | at least 0.93 | 0.920 (0.920 " +
+			"to 0.920) | no |",
+		"\n4 of 14 bars hold.\n",
 		"| p99 of s3conn creds/NAME, no lease to floor, no lease | at most 1.10 | 1.110 (1.110 to 1.110) | no |",
 		"| p99 of s3conn sdk/NAME to floor, raw | at most 1.10 | 1.100 (1.100 to 1.100) | yes |",
 		"| reads/s of s3conn creds/NAME, no lease to AWS engine, assumed_role | at least 5.00 | 9.800 (9.800 to " +
@@ -73,13 +78,16 @@ func TestReport_UpstreamCountsEveryRead(t *testing.T) {
 		oursLeased:         1,
 		oursLeaseless:      20,
 		oursRaw:            300,
+		oursScoped:         4000,
+		oursCrowd:          50000,
 		awsRole:            1,
 		awsRolePlain:       20,
 		awsRoleAmongLeases: 300,
 		kvEntry:            5,
 	}
-	report{&text}.upstream(reads, 2, 321)
-	for _, want := range []string{"| s3conn, CreateSession | 321 | 2 (2 connections) |",
+	report{&text}.upstream(reads, awsCalls{sessions: 2, narrowed: 1001, assumed: 321})
+	for _, want := range []string{"| s3conn, CreateSession | 54321 | 2 (2 connections) |",
+		"| s3conn, AssumeRole, one scope without templates and one with | 54000 | 1001 (1 scope and 1000 entities) |",
 		"| AWS engine, AssumeRole | 321 | 321 |"} {
 		if !strings.Contains(text.String(), want) {
 			t.Errorf("the report lacks %q:\n%s", want, &text)

@@ -44,14 +44,14 @@ func scale(ctx context.Context, o options, s *server, ours program) error {
 	say("writing %d connections", o.connections)
 	f.write, err = s.each(ctx, o.connections, o.clients, func(i int) call {
 		return call{http.MethodPost, "s3conn/config/" + name(i),
-			fmt.Sprintf(`{"access_key":"AKIA%016d","secret_key":"%040d","region":%q}`, i, i, answer.Region)}
+			fmt.Sprintf(`{"access_key":"AKIA%016d","secret_key":"%040d","region":%q}`, i, i, answer.Region), s.token}
 	})
 	if err != nil {
 		return err
 	}
 	say("listing them")
 	if f.list, err = middle(ctx, func(ctx context.Context) (time.Duration, error) {
-		return s.each(ctx, 1, 1, func(int) call { return call{"LIST", "s3conn/config", ""} })
+		return s.each(ctx, 1, 1, func(int) call { return call{"LIST", "s3conn/config", "", s.token} })
 	}); err != nil {
 		return err
 	}
@@ -65,7 +65,7 @@ func scale(ctx context.Context, o options, s *server, ours program) error {
 	}
 	say("reading each once")
 	f.read, err = s.each(ctx, o.connections, o.clients, func(i int) call {
-		return call{http.MethodGet, "s3conn/creds/" + name(i), ""}
+		return call{http.MethodGet, "s3conn/creds/" + name(i), "", s.token}
 	})
 	if err != nil {
 		return err
@@ -89,7 +89,7 @@ func (s *server) statuses(ctx context.Context, f *scaleFigures) error {
 	say("asking how they do")
 	once := func(method, path string) func(context.Context) (time.Duration, error) {
 		return func(ctx context.Context) (time.Duration, error) {
-			return s.each(ctx, 1, 1, func(int) call { return call{method, "s3conn/" + path, ""} })
+			return s.each(ctx, 1, 1, func(int) call { return call{method, "s3conn/" + path, "", s.token} })
 		}
 	}
 	var err error
@@ -144,7 +144,7 @@ func (s *server) each(ctx context.Context, n, clients int, what func(i int) call
 
 // some is one client's share of each.
 func (s *server) some(ctx context.Context, n int, next *atomic.Int64, what func(i int) call) error {
-	r, err := newReader(s.address, "", s.token)
+	r, err := newReader(s.address, nil)
 	if err != nil {
 		return err
 	}
@@ -155,7 +155,7 @@ func (s *server) some(ctx context.Context, n int, next *atomic.Int64, what func(
 			return nil
 		}
 		one := what(i)
-		if _, err := r.exchange(one.method+" "+one.path, one.bytes(s.address, s.token)); err != nil {
+		if _, err := r.exchange(one.method+" "+one.path, one.bytes(s.address)); err != nil {
 			return err
 		}
 		if tenth := n / 10; tenth > 0 && (i+1)%tenth == 0 {
@@ -166,7 +166,7 @@ func (s *server) some(ctx context.Context, n int, next *atomic.Int64, what func(
 }
 
 // missing is a connection that is not there: the answer to it costs the same however many others there are.
-var missing = call{http.MethodGet, "s3conn/config/missing", ""}
+const missing = "s3conn/config/missing"
 
 // restartPoll is how exactly the end of a start is known.
 const restartPoll = 2 * time.Millisecond
@@ -190,7 +190,7 @@ func (s *server) restart(ctx context.Context) (time.Duration, error) {
 	if err != nil {
 		return 0, err
 	}
-	r, err := newReader(s.address, missing.path, s.token)
+	r, err := newReader(s.address, newTour(s.address, missing, s.token))
 	if err != nil {
 		return 0, err
 	}

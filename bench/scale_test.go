@@ -19,7 +19,7 @@ func TestEach_SendsEveryCallOnce(t *testing.T) {
 	clients, calls := map[string]bool{}, map[string]int{}
 	var once sync.Once
 	allThere := make(chan struct{})
-	s := &server{token: "t0ken", address: serve(t, func(w http.ResponseWriter, r *http.Request) {
+	s := &server{address: serve(t, func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		mu.Lock()
 		if clients[r.RemoteAddr] = true; len(clients) == 4 {
@@ -34,7 +34,7 @@ func TestEach_SendsEveryCallOnce(t *testing.T) {
 	})}
 	const n = 50
 	took, err := s.each(t.Context(), n, 4, func(i int) call {
-		return call{http.MethodPost, fmt.Sprintf("s3conn/config/c%d", i), fmt.Sprintf(`{"i":%d}`, i)}
+		return call{http.MethodPost, fmt.Sprintf("s3conn/config/c%d", i), fmt.Sprintf(`{"i":%d}`, i), "t0ken"}
 	})
 	if err != nil || took <= 0 {
 		t.Fatalf("it took %s: %v", took, err)
@@ -61,7 +61,7 @@ func TestEach_EndsAtARefusal(t *testing.T) {
 		}
 	})}
 	_, err := s.each(t.Context(), 10_000, 2, func(i int) call {
-		return call{http.MethodGet, fmt.Sprintf("s3conn/creds/c%d", i), ""}
+		return call{http.MethodGet, fmt.Sprintf("s3conn/creds/c%d", i), "", ""}
 	})
 	if err == nil || !strings.HasPrefix(err.Error(), "GET s3conn/creds/c3: status 400") ||
 		strings.Contains(err.Error(), "canceled") {
@@ -91,7 +91,7 @@ func (v *sealable) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprint(w, `{"sealed":false}`)
 	case "/v1/sys/seal-status":
 		fmt.Fprintf(w, `{"sealed":%v}`, v.sealed.Load())
-	case "/v1/" + missing.path:
+	case "/v1/" + missing:
 		v.read.Add(1)
 		if v.sealed.Load() || v.refusals.Add(-1) >= 0 {
 			w.WriteHeader(http.StatusServiceUnavailable)

@@ -28,7 +28,18 @@ type account struct {
 	sts         *httptest.Server
 	stsCA       []byte // PEM
 	plainSTS    *httptest.Server
-	assumed     atomic.Int64 // calls of AssumeRole
+	// Calls of AssumeRole: those with a session policy are of our scopes, the others of the AWS engine.
+	narrowed, assumed atomic.Int64
+}
+
+// awsCalls are how often AWS was asked for credentials.
+type awsCalls struct {
+	sessions          int   // CreateSession, by ours
+	narrowed, assumed int64 // AssumeRole, by ours and by the AWS engine
+}
+
+func (a *account) calls() awsCalls {
+	return awsCalls{a.anywhere.Sessions(), a.narrowed.Load(), a.assumed.Load()}
 }
 
 func startAccount() (*account, error) {
@@ -96,7 +107,11 @@ func (a *account) serveSTS(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "text/xml")
 	switch r.PostFormValue("Action") {
 	case "AssumeRole":
-		a.assumed.Add(1)
+		if r.PostFormValue("Policy") != "" {
+			a.narrowed.Add(1)
+		} else {
+			a.assumed.Add(1)
+		}
 		fmt.Fprintf(w, assumeRoleXML, answer.AccessKeyID, answer.SecretAccessKey, answer.SessionToken(),
 			time.Now().Add(answer.Lifetime).UTC().Format(time.RFC3339), answer.AssumedRoleARN, answer.SessionName)
 	case "GetCallerIdentity":

@@ -34,7 +34,13 @@ func TestSTS_IssuesAndCounts(t *testing.T) {
 	if !strings.HasPrefix(aws.sts.URL, "https://") {
 		t.Errorf("STS is at %s, want TLS, as AWS's is", aws.sts.URL)
 	}
-	if got := aws.assumed.Load(); got != 3 {
-		t.Errorf("counted %d calls, want 3", got)
+	resp, err := aws.plainSTS.Client().PostForm(aws.plainSTS.URL, url.Values{"Action": {"AssumeRole"},
+		"Policy": {"{}"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	if got := aws.calls(); got != (awsCalls{narrowed: 1, assumed: 3}) {
+		t.Errorf("counted %+v, want 3 calls without a session policy and one with", got)
 	}
 }

@@ -24,6 +24,7 @@ const (
 type server struct {
 	address   string // host:port
 	token     string
+	crowd     []string // tokens of entities, one of each
 	unsealKey string
 	dir       string
 	cmd       *exec.Cmd
