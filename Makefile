@@ -52,10 +52,10 @@ acceptance: ## run the tests against real Vault and MinIO servers
 	@scripts/test acceptance
 
 .PHONY: check
-check: ## do everything that a commit has to pass: lint, audit, each fuzz target for 3 s, every test
+check: ## do everything that a commit has to pass: lint, audit, each fuzz target for 1 s, every test
 	@$(MAKE) lint
 	@$(MAKE) audit
-	@$(MAKE) fuzz FUZZTIME=3s
+	@$(MAKE) fuzz FUZZTIME=1s
 	@$(MAKE) test
 
 .PHONY: lint
