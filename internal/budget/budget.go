@@ -20,8 +20,13 @@
 //   - [Test] has turns of its own ([Rate.TestsPerSecond]), which nobody else uses up, and any turn that nobody else
 //     waits for.
 //
+// # What the service sees
+//
 // A turn bounds when a call begins and not how long it takes: a call that hangs delays nobody. With nine turns a
-// second and calls of 10 s at most, no more than 90 calls of a queue are open at once.
+// second and calls of 10 s at most, no more than 90 calls of a queue are open at once. A call's request is written some
+// time after its turn has begun, when there is a connection and the host lets this process run. Therefore the caller
+// asks once more, with [Turn.Send], right before it writes: the rate's requests of a second are counted where they
+// leave, and each counts from the time at which it has arrived for certain.
 package budget
 
 import (
@@ -170,7 +175,7 @@ func (g *Group) queue(key Key, now time.Time) (*queue, error) {
 	}
 	if len(g.queues) >= maxKeys {
 		for other, q := range g.queues {
-			if q.waiting == 0 && q.restsIn(now) == 0 {
+			if q.waiting == 0 && len(q.wire.line) == 0 && q.restsIn(now) == 0 {
 				g.forget(other, q)
 			}
 		}
@@ -190,23 +195,21 @@ func (g *Group) wake(key Key, q *queue) {
 	}
 }
 
-// serve gives a turn if one begins now, and sets the timer for what comes next in the queue. It forgets a queue in
-// which nobody waits, as soon as a new one would not differ from it.
+// serve gives a turn if one begins now, lets a request be written if one may be, and sets the timer for what comes next
+// in the queue. It forgets a queue in which nobody waits, as soon as a new one would not differ from it.
 func (g *Group) serve(key Key, q *queue) {
 	now := g.now()
 	q.follow(now)
+	q.wire.serve(q.pace.gapAfterTest(), now)
 	if w := q.next(now); w != nil {
 		g.turns++
 		q.give(w, g.turns, now)
 		w.mount.waiting.Add(-1)
 		close(w.ready)
 	}
-	switch wait := q.forgottenIn(now); {
-	case q.waiting > 0:
-		q.timer.Reset(q.opensIn(now))
-	case wait > 0:
+	if wait := q.wakesIn(now); wait > 0 {
 		q.timer.Reset(wait)
-	default:
+	} else {
 		g.forget(key, q)
 	}
 }

@@ -28,6 +28,7 @@ type queue struct {
 	lowered time.Time // when the rate was last lowered
 	lanes   [lanes]lane
 	waiting int
+	wire    wire
 
 	schedule
 	before     schedule // before the last turn, for when that is given back
@@ -36,7 +37,9 @@ type queue struct {
 	timer *time.Timer
 }
 
-func newQueue(rate Rate) *queue { return &queue{pace: pace{rate: rate, perSecond: rate.PerSecond}} }
+func newQueue(rate Rate) *queue {
+	return &queue{pace: pace{rate: rate, perSecond: rate.PerSecond}, wire: newWire(rate)}
+}
 
 func (q *queue) join(w *waiter) {
 	q.lanes[w.lane].add(w)
@@ -63,6 +66,7 @@ func (q *queue) follow(now time.Time) {
 			*t = now
 		}
 	}
+	q.wire.follow(now)
 }
 
 // opensIn is the time until the next turn can begin.
@@ -83,16 +87,39 @@ func (q *queue) testsOwn(now time.Time) bool {
 
 // restsIn is the time until a new queue would give no turn earlier than this one.
 func (q *queue) restsIn(now time.Time) time.Duration {
-	return max(q.opensIn(now), q.testsOpenIn(now))
+	return max(q.opensIn(now), q.testsOpenIn(now), q.wire.restsIn(now))
 }
+
+// sendableFor is how long after its turn a call's request may still be written: a little longer than a call takes.
+const sendableFor = 15 * time.Second
 
 // forgottenIn is the time until a new queue would not differ from this one, if nobody joins it.
 func (q *queue) forgottenIn(now time.Time) time.Duration {
-	rest := q.restsIn(now)
+	rest := max(q.restsIn(now), remaining(q.last, sendableFor, now))
 	if q.pace.lowered() {
 		rest = max(rest, remaining(q.last, throttlingRemembered, now), remaining(q.lowered, throttlingRemembered, now))
 	}
 	return rest
+}
+
+// wakesIn is the time until something happens in the queue if nobody does anything. It is 0 when the queue can be
+// forgotten.
+func (q *queue) wakesIn(now time.Time) time.Duration {
+	turns, sends := q.waiting > 0 && !q.wire.crowded(), len(q.wire.line) > 0
+	switch {
+	case turns && sends:
+		return max(1, min(q.opensIn(now), q.sendsIn(now)))
+	case turns:
+		return max(1, q.opensIn(now))
+	case sends:
+		return max(1, q.sendsIn(now))
+	}
+	return q.forgottenIn(now)
+}
+
+// sendsIn is the time until the next request may be written. Requests are as far apart as turns can be.
+func (q *queue) sendsIn(now time.Time) time.Duration {
+	return q.wire.opensIn(q.pace.gapAfterTest(), now)
 }
 
 // soonest is the time until the caller's turn begins if it joins, and all leave but those of its mount and lane.
@@ -102,7 +129,7 @@ func (q *queue) soonest(c Caller, now time.Time) time.Duration {
 
 // next returns the caller whose turn begins now, or nil.
 func (q *queue) next(now time.Time) *waiter {
-	if q.waiting == 0 || q.opensIn(now) > 0 {
+	if q.waiting == 0 || q.wire.crowded() || q.opensIn(now) > 0 {
 		return nil
 	}
 	test := q.lanes[Test].head()

@@ -57,6 +57,11 @@ func (s *service) call(
 		return err
 	}
 	if outcome != budget.NotCalled {
+		if err := turn.Send(ctx); err != nil {
+			turn.Done(budget.NoAnswer)
+			return err
+		}
+		turn.Sent()
 		s.mu.Lock()
 		s.arrivals = append(s.arrivals, time.Now())
 		s.order = append(s.order, name)

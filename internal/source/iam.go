@@ -57,7 +57,7 @@ func (a *AccessKeys) Check(ctx context.Context, as rotation.Key) error {
 		return nil
 	}
 	var caller string
-	err := a.call(ctx, budget.STS, getCallerIdentity, func(c *awscall.Client) error {
+	err := a.call(ctx, budget.STS, getCallerIdentity, func(ctx context.Context, c *awscall.Client) error {
 		identity, err := c.GetCallerIdentity(ctx, stsOf(a.Conn), keyCredentials(as))
 		if err == nil {
 			caller = identity.ARN
@@ -75,7 +75,7 @@ func (a *AccessKeys) Check(ctx context.Context, as rotation.Key) error {
 
 // List implements rotation.IAM.
 func (a *AccessKeys) List(ctx context.Context, as rotation.Key) (keys []rotation.Listed, err error) {
-	err = a.call(ctx, budget.IAM, listAccessKeys, func(c *awscall.Client) error {
+	err = a.call(ctx, budget.IAM, listAccessKeys, func(ctx context.Context, c *awscall.Client) error {
 		listed, err := c.ListAccessKeys(ctx, a.iam(), keyCredentials(as))
 		for _, one := range listed {
 			active := one.Status == awscall.StatusActive
@@ -88,7 +88,7 @@ func (a *AccessKeys) List(ctx context.Context, as rotation.Key) (keys []rotation
 
 // Create implements rotation.IAM.
 func (a *AccessKeys) Create(ctx context.Context, as rotation.Key) (key rotation.Key, err error) {
-	err = a.call(ctx, budget.IAM, createAccessKey, func(c *awscall.Client) error {
+	err = a.call(ctx, budget.IAM, createAccessKey, func(ctx context.Context, c *awscall.Client) error {
 		made, err := c.CreateAccessKey(ctx, a.iam(), keyCredentials(as))
 		if err == nil {
 			key = rotation.Key{ID: made.ID, Secret: made.Secret}
@@ -100,14 +100,14 @@ func (a *AccessKeys) Create(ctx context.Context, as rotation.Key) (key rotation.
 
 // Deactivate implements rotation.IAM.
 func (a *AccessKeys) Deactivate(ctx context.Context, as rotation.Key, id string) error {
-	return ignoreGone(a.call(ctx, budget.IAM, updateAccessKey, func(c *awscall.Client) error {
+	return ignoreGone(a.call(ctx, budget.IAM, updateAccessKey, func(ctx context.Context, c *awscall.Client) error {
 		return c.UpdateAccessKey(ctx, a.iam(), keyCredentials(as), id, awscall.StatusInactive)
 	}))
 }
 
 // Delete implements rotation.IAM.
 func (a *AccessKeys) Delete(ctx context.Context, as rotation.Key, id string) error {
-	return ignoreGone(a.call(ctx, budget.IAM, deleteAccessKey, func(c *awscall.Client) error {
+	return ignoreGone(a.call(ctx, budget.IAM, deleteAccessKey, func(ctx context.Context, c *awscall.Client) error {
 		return c.DeleteAccessKey(ctx, a.iam(), keyCredentials(as), id)
 	}))
 }
@@ -119,7 +119,7 @@ func (a *AccessKeys) Accepted(ctx context.Context, key rotation.Key) (bool, erro
 	if !a.hasSTS() {
 		operation = listBuckets
 	}
-	err := a.call(ctx, api, operation, func(c *awscall.Client) error {
+	err := a.call(ctx, api, operation, func(ctx context.Context, c *awscall.Client) error {
 		if operation == listBuckets {
 			store := awscall.S3{Endpoint: a.Conn.S3Endpoint, Region: a.Conn.SigningRegion()}
 			_, err := c.ListBuckets(ctx, store, keyCredentials(key))
@@ -165,7 +165,7 @@ func (a *AccessKeys) call(
 	ctx context.Context,
 	api budget.API,
 	operation string,
-	make func(*awscall.Client) error,
+	make func(context.Context, *awscall.Client) error,
 ) error {
 	httpClient, err := network.NewClient(a.Conn.Network())
 	if err != nil {
@@ -176,8 +176,10 @@ func (a *AccessKeys) call(
 	if err != nil {
 		return upstream.Describe(operation, err)
 	}
+	ctx, cancel := context.WithTimeout(ctx, awscall.Timeout)
+	defer cancel()
 	start := a.Now()
-	err = make(&awscall.Client{HTTP: httpClient, Now: a.Now})
+	err = make(onWire(ctx, always(turn)), &awscall.Client{HTTP: httpClient, Now: a.Now})
 	turn.Done(stsOutcome(err))
 	a.Observe.observe(Call{Operation: operation, Waited: turn.Waited(), Took: a.Now().Sub(start), Err: err})
 	if err != nil {

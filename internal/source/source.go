@@ -68,8 +68,10 @@ func (r *RolesAnywhere) Obtain(ctx context.Context, conn *connection.Connection,
 		}
 		return session.Session{}, session.ErrPending
 	}
+	ctx, cancel := context.WithTimeout(ctx, upstream.Timeout)
+	defer cancel()
 	requested, input := r.Now(), conn.SessionInput()
-	out, err := client.CreateSession(ctx, identity, input)
+	out, err := client.CreateSession(onWire(ctx, turns.current), identity, input)
 	turns.done(err)
 	if err != nil {
 		return session.Session{}, upstream.Describe(CreateSession, err)

@@ -67,7 +67,8 @@ func (a *STS) Obtain(
 	client := &awscall.Client{HTTP: httpClient, Now: a.Now}
 	for try := 1; ; try++ {
 		requested := a.Now()
-		out, err := client.AssumeRole(ctx, stsOf(conn), credentialsOf(caller), assumeRoleInput(narrowed))
+		out, err := client.AssumeRole(onWire(ctx, always(turn)), stsOf(conn), credentialsOf(caller),
+			assumeRoleInput(narrowed))
 		turn.Done(stsOutcome(err))
 		a.Observe.observe(Call{Operation: AssumeRole, Waited: turn.Waited(), Took: a.Now().Sub(requested), Err: err})
 		if err == nil {

@@ -51,6 +51,13 @@ func (t *turns) wait(ctx context.Context, lane budget.Lane) error {
 	return nil
 }
 
+// current returns the turn of the try that is under way, or nil.
+func (t *turns) current() *budget.Turn {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.turn
+}
+
 // done reports how the try that is under way ended; nil is success. A try is reported once, also where no other came.
 func (t *turns) done(err error) {
 	t.mu.Lock()
