@@ -71,11 +71,18 @@ type vitalsIndex struct {
 	turn  chan struct{}     // one reader of many at a time: the next finds what it has read
 	seed  maphash.Seed
 
-	mu     sync.Mutex
-	byName map[string]*vitals
+	mu       sync.Mutex
+	byName   map[string]indexed
+	listings uint64 // how many listings have begun
 	// drops counts, for the names that share a slot, how often one was dropped: what was read before a drop must not be
 	// kept after it.
 	drops [256]uint64
+}
+
+// indexed are vitals with the number of the last listing that had begun before they were kept.
+type indexed struct {
+	*vitals
+	listing uint64
 }
 
 func (b *backend) newVitalsIndex() *vitalsIndex {
@@ -85,7 +92,7 @@ func (b *backend) newVitalsIndex() *vitalsIndex {
 		gone:   b.monitor.records.Forget,
 		turn:   make(chan struct{}, 1),
 		seed:   maphash.MakeSeed(),
-		byName: map[string]*vitals{},
+		byName: map[string]indexed{},
 	}
 }
 
@@ -113,7 +120,7 @@ func (x *vitalsIndex) one(ctx context.Context, storage logical.Storage, name str
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if x.drops[x.slot(name)] == drops {
-		x.byName[name] = v
+		x.byName[name] = indexed{v, x.listings}
 	}
 	return v, nil
 }
@@ -133,11 +140,12 @@ func (x *vitalsIndex) all(ctx context.Context, storage logical.Storage) ([]named
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
+	listing := x.beginListing()
 	names, err := storage.List(ctx, configPrefix)
 	if err != nil {
 		return nil, fmt.Errorf("listing connections: %w", err)
 	}
-	found, err := x.readThose(ctx, storage, x.due(names))
+	found, err := x.readThose(ctx, storage, x.due(names, listing))
 	if err != nil {
 		return nil, err
 	}
@@ -145,7 +153,7 @@ func (x *vitalsIndex) all(ctx context.Context, storage logical.Storage) ([]named
 	defer x.mu.Unlock()
 	all := make([]namedVitals, 0, len(names))
 	for _, name := range names {
-		if v := x.byName[name]; v != nil {
+		if v := x.byName[name].vitals; v != nil {
 			all = append(all, namedVitals{name, v})
 		} else if v := found[name]; v != nil { // it has changed just now, and the next status shows how
 			all = append(all, namedVitals{name, v})
@@ -154,14 +162,22 @@ func (x *vitalsIndex) all(ctx context.Context, storage logical.Storage) ([]named
 	return all, nil
 }
 
-// due forgets the names that are not stored any more, and returns which ones are to be read.
-func (x *vitalsIndex) due(names []string) []string {
+func (x *vitalsIndex) beginListing() uint64 {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.listings++
+	return x.listings
+}
+
+// due forgets the names that are not stored any more, and returns which ones are to be read. What was kept since the
+// listing began may have been created after it, and is not forgotten.
+func (x *vitalsIndex) due(names []string, listing uint64) []string {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	uptime, rereads := x.clock().Uptime, 0
 	var due []string
 	for _, name := range names {
-		switch v := x.byName[name]; {
+		switch v := x.byName[name].vitals; {
 		case v == nil:
 			due = append(due, name)
 		case uptime-v.readAt >= vitalsAge && rereads < maxRereads:
@@ -171,7 +187,7 @@ func (x *vitalsIndex) due(names []string) []string {
 	}
 	if len(x.byName)+len(due)-rereads > len(names) {
 		for _, name := range slices.Collect(maps.Keys(x.byName)) {
-			if _, stored := slices.BinarySearch(names, name); !stored {
+			if _, stored := slices.BinarySearch(names, name); !stored && x.byName[name].listing < listing {
 				delete(x.byName, name)
 				x.gone(name)
 			}

@@ -91,7 +91,7 @@ func TestVitals_WhatWasReadBeforeAChangeIsNotKept(t *testing.T) {
 	}
 	m.read("status")
 	m.storage.afterGet = nil
-	if v := m.vitals.byName["orders"]; v != nil {
+	if v := m.vitals.byName["orders"].vitals; v != nil {
 		t.Errorf("the index keeps %+v, which was read before a change", v)
 	}
 	if all := m.read("status").Data; all["connections"] != 1 {
@@ -118,5 +118,50 @@ func TestVitals_LostNoticeIsNoticedInTime(t *testing.T) {
 	m.clock.Advance(time.Second)
 	if failing := m.read("status").Data["failing"].([]string); len(failing) != 1 {
 		t.Errorf("failing are %v, want the changed connection", failing)
+	}
+}
+
+// createdWhileListed is a storage in which something happens between the listing of the connections and its use.
+type createdWhileListed struct {
+	logical.Storage
+	listed func()
+}
+
+func (s *createdWhileListed) List(ctx context.Context, prefix string) ([]string, error) {
+	names, err := s.Storage.List(ctx, prefix)
+	if s.listed != nil && prefix == configPrefix {
+		s.listed()
+	}
+	return names, err
+}
+
+// A listing does not have what was created after it, and what is known of that must not be forgotten.
+func TestVitals_WhatIsCreatedWhileTheyAreListedKeepsItsRecord(t *testing.T) {
+	t.Parallel()
+	m := newMount(t)
+	m.write("orders", accessKeyFields())
+	m.read("status")
+	slow := &createdWhileListed{Storage: m.storage.Storage}
+	m.storage.Storage = slow
+	slow.listed = func() {
+		slow.listed = nil
+		m.write("new", accessKeyFields())
+		m.read("creds/new")
+		m.read("status/new")
+	}
+	m.read("status")
+	if reads := m.read("status/new").Data["reads"].(map[string]any)["creds"]; reads != uint64(1) {
+		t.Errorf("%v reads of the new connection are known, want 1", reads)
+	}
+
+	// What is gone is forgotten all the same, at the next listing.
+	if err := slow.Delete(t.Context(), "config/new"); err != nil { // by another node, whose notice was lost
+		t.Fatal(err)
+	}
+	if all := m.read("status").Data["connections"]; all != 1 {
+		t.Errorf("%v connections, want 1", all)
+	}
+	if m.monitor.records.Find("new").HasReads() {
+		t.Error("the record of a connection that is gone is kept")
 	}
 }

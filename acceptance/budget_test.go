@@ -20,6 +20,8 @@ import (
 const (
 	coldConnections = 100
 	mostInASecond   = 9 // calls of an account, of the 10 that AWS allows
+	// onTheWay is how long the plugin takes a request that is not answered to be on its way at most.
+	onTheWay = 500 * time.Millisecond
 	// servedWithin is what 9 calls a second allow for all connections, twice, with room for a busy machine.
 	servedWithin = 90 * time.Second
 )
@@ -64,9 +66,9 @@ func (s *coldStack) writeAll() {
 }
 
 // A hundred connections are read for the first time, written anew and read again, while others are tested and Vault is
-// under load. What counts is when the calls reach the service. A machine that keeps a ready program waiting delays
-// calls by as much, so that those behind arrive closer together than they were sent: where it did, the second that is
-// judged is shorter by that wait. Not parallel: other tests would keep this one's programs waiting.
+// under load. What counts is when the calls reach the service, however long the machine keeps Vault and the plugin
+// waiting. The service is in this program: where this one waits for longer than a request can be on its way, the second
+// that is judged is shorter by the excess. Not parallel: other tests would keep this one waiting.
 func TestBudget_ServiceNeverSeesMoreThanNineCallsASecond(t *testing.T) {
 	s := newColdStack(t)
 	s.writeAll()
@@ -90,7 +92,7 @@ func TestBudget_ServiceNeverSeesMoreThanNineCallsASecond(t *testing.T) {
 	for i := mostInASecond; i < len(calls); i++ {
 		from, until := calls[i-mostInASecond], calls[i]
 		span, longest := until.Sub(from), longestOf(overlapping(held, from.Add(-time.Second), until))
-		if span+longest < time.Second {
+		if span+max(0, longest-onTheWay) < time.Second {
 			t.Errorf("the service saw %d calls within %s, %s after the first one, beside waits of up to %s: want %d "+
 				"in a second", mostInASecond+1, span, from.Sub(calls[0]), longest, mostInASecond)
 		}
