@@ -29,9 +29,10 @@ build: ## build bin/vault-plugin-s3conn for this machine
 	$(GOBUILD) -o bin/$(NAME) ./cmd/$(NAME)
 
 .PHONY: dist
-dist: ## build the release's program into dist/, with its SHA-256 (GOOS and GOARCH choose the platform)
+dist: ## build the release's program into dist/, with its SHA-256 (GOOS and GOARCH choose the platform, GOFIPS140=v1.0.0 FIPS 140-3)
 	@test -n '$(VERSION)' || { echo 'dist: backend.go has no Version = "v..."' >&2; exit 1; }
 	@file=$(NAME)_$(VERSION)_$$(go env GOOS)_$$(go env GOARCH); \
+	case $$(go env GOFIPS140) in off) ;; *) file=$${file}_fips140 ;; esac; \
 	$(GOBUILD) -buildvcs=false -ldflags '-s -w -buildid=' -o dist/$$file ./cmd/$(NAME); \
 	cd dist; sha256sum $$file | tee $$file.sha256
 

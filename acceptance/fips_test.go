@@ -3,6 +3,7 @@ package acceptance
 import (
 	"encoding/base64"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -24,6 +25,10 @@ func TestFIPS_EnforcedUnderARealServer(t *testing.T) {
 
 func fipsEnforced(t *testing.T, opts harness.VaultOptions) {
 	program := harness.BuildFIPS(t, fipsModule)
+	if out, err := exec.CommandContext(t.Context(), program, "-version").Output(); err != nil ||
+		!strings.Contains(string(out), "FIPS 140-3 module "+fipsModule) {
+		t.Fatalf("the program says that it is %q, %v", out, err)
+	}
 	s := &stack{t: t, minio: harness.StartMinIO(t), vault: harness.StartVault(t, opts)}
 	s.minio.MakeBucket(bucketName)
 	s.api = s.vault.Client()

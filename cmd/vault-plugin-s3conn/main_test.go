@@ -22,6 +22,22 @@ func TestRun_VersionIsPrintedAndNothingServed(t *testing.T) {
 	}
 }
 
+func TestModule_IsNamedWhereItIsInUse(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		enabled, enforced bool
+		want              string
+	}{
+		{false, false, ""},
+		{true, false, ", FIPS 140-3 module v1.0.0"},
+		{true, true, ", FIPS 140-3 module v1.0.0, enforced"},
+	} {
+		if got := module(c.enabled, c.enforced, "v1.0.0"); got != c.want {
+			t.Errorf("enabled %t, enforced %t: %q, want %q", c.enabled, c.enforced, got, c.want)
+		}
+	}
+}
+
 func TestRun_HelpIsNoError(t *testing.T) {
 	t.Parallel()
 	var stdout, stderr bytes.Buffer

@@ -37,7 +37,7 @@ func (b *builder) buildPrograms() error {
 	return nil
 }
 
-// checkReportedVersion runs the program of this machine's platform, where it is among those built.
+// checkReportedVersion runs the programs of this machine's platform, where they are among those built.
 func (b *builder) checkReportedVersion() error {
 	for _, t := range b.targets {
 		if t.os != runtime.GOOS || t.arch != runtime.GOARCH {
@@ -49,6 +49,9 @@ func (b *builder) checkReportedVersion() error {
 		}
 		if want := pluginName + " " + b.version + " "; !bytes.HasPrefix(output, []byte(want)) {
 			return fmt.Errorf("asking the program for its version: it prints %q, not %q", output, want)
+		}
+		if reports := bytes.Contains(output, []byte("FIPS 140-3 module "+fipsModule)); reports != t.fips {
+			return fmt.Errorf("asking the program for %s for its cryptographic module: it prints %q", t, output)
 		}
 	}
 	return nil

@@ -21,16 +21,20 @@ import (
 // trustStorePath is where Go looks for the system's trust store on Linux.
 const trustStorePath = "etc/ssl/certs/ca-certificates.crt"
 
-// writeImage writes one OCI image for all Linux targets, as a tar of an OCI image layout. Each holds the program, a
-// trust store and nothing else. Without Linux targets there is no image.
+// writeImages writes one OCI image for all Linux targets, and one for those of FIPS 140-3, each as a tar of an OCI image
+// layout. An image holds the program, a trust store and nothing else. Without Linux targets there is none.
 //
 // https://github.com/opencontainers/image-spec/blob/v1.1.1/image-layout.md
-func (b *builder) writeImage() error {
+func (b *builder) writeImages() error {
+	return errors.Join(b.writeImage(false), b.writeImage(true))
+}
+
+func (b *builder) writeImage(fips bool) error {
 	index := mutate.IndexMediaType(empty.Index, types.OCIImageIndex)
 	var images []mutate.IndexAddendum
 	var ids bytes.Buffer
 	for _, t := range b.targets {
-		if t.os != "linux" {
+		if t.os != "linux" || t.fips != fips {
 			continue
 		}
 		image, err := b.image(t)
@@ -48,13 +52,14 @@ func (b *builder) writeImage() error {
 	if len(images) == 0 {
 		return nil
 	}
-	b.report("writing the image")
+	name := b.imageName(fips)
+	b.report("writing %s", name)
 	index = mutate.AppendManifests(index, images...)
-	err := writeFile(b.path(b.imageName()), func(w io.Writer) error { return packImage(w, index, b.version) })
+	err := writeFile(b.path(name), func(w io.Writer) error { return packImage(w, index, b.version) })
 	if err != nil {
-		return fmt.Errorf("writing the image: %w", err)
+		return fmt.Errorf("writing %s: %w", name, err)
 	}
-	if err := os.WriteFile(b.path(b.imageIDsName()), ids.Bytes(), 0o644); err != nil {
+	if err := os.WriteFile(b.path(b.imageIDsName(fips)), ids.Bytes(), 0o644); err != nil {
 		return fmt.Errorf("writing the images' IDs: %w", err)
 	}
 	return nil
@@ -62,9 +67,17 @@ func (b *builder) writeImage() error {
 
 // imageIDsName is the file of what "vault plugin register -oci_image" takes as the sum: a container engine's ID of an
 // image, which is the SHA-256 of its configuration.
-func (b *builder) imageIDsName() string { return pluginName + "_" + b.version + "_image_ids.txt" }
+func (b *builder) imageIDsName(fips bool) string { return b.imageFile(fips) + "_ids.txt" }
 
-func (b *builder) imageName() string { return pluginName + "_" + b.version + "_image.tar" }
+func (b *builder) imageName(fips bool) string { return b.imageFile(fips) + ".tar" }
+
+func (b *builder) imageFile(fips bool) string {
+	name := pluginName + "_" + b.version
+	if fips {
+		name += fipsSuffix
+	}
+	return name + "_image"
+}
 
 // image is that of one target: Vault and OpenBao find the program by the entrypoint.
 func (b *builder) image(t target) (v1.Image, error) {

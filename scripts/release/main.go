@@ -31,7 +31,8 @@ func run(args []string, log io.Writer) error {
 	flags.StringVar(&options.version, "version", "", "the version; it must be that of backend.go, which is the default")
 	flags.StringVar(&options.source, "source", "../..", "the directory of the plugin's module")
 	flags.StringVar(&options.out, "out", "", "the directory for the files; it must be new, or hold a release")
-	chosen := flags.String("targets", "all", "which platforms to build, as os/architecture, separated by commas")
+	chosen := flags.String("targets", "all", "which platforms to build, as os/architecture or "+
+		"os/architecture/fips140, separated by commas")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -131,7 +132,7 @@ func (b *builder) build() error {
 		b.writeLicenses,
 		b.writeArchives,
 		b.writeSBOMs,
-		b.writeImage,
+		b.writeImages,
 		b.writeOpenBaoSnippets,
 		b.writeSums,
 	} {
@@ -149,7 +150,12 @@ func (b *builder) report(format string, values ...any) {
 // path is that of a file of the release.
 func (b *builder) path(name string) string { return filepath.Join(b.out, name) }
 
-// fileName is the name of a file that belongs to one target: NAME_VERSION_OS_ARCHITECTURE and what follows.
+// fileName is the name of a file that belongs to one target: NAME_VERSION_OS_ARCHITECTURE, with fipsSuffix where it is
+// for FIPS 140-3, and what follows.
 func (b *builder) fileName(t target, suffix string) string {
-	return strings.Join([]string{pluginName, b.version, t.os, t.arch}, "_") + suffix
+	name := strings.Join([]string{pluginName, b.version, t.os, t.arch}, "_")
+	if t.fips {
+		name += fipsSuffix
+	}
+	return name + suffix
 }

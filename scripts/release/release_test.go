@@ -24,8 +24,8 @@ import (
 // source is the plugin's module.
 const source = "../.."
 
-// TestRelease_TwoFoldersGiveTheSameBytes builds two platforms in two copies of the work tree, and looks into what
-// comes out.
+// TestRelease_TwoFoldersGiveTheSameBytes builds two platforms, one of them for FIPS 140-3 too, in two copies of the work
+// tree, and looks into what comes out.
 func TestRelease_TwoFoldersGiveTheSameBytes(t *testing.T) {
 	t.Parallel()
 	version, err := sourceVersion(source)
@@ -42,7 +42,8 @@ func TestRelease_TwoFoldersGiveTheSameBytes(t *testing.T) {
 		work := filepath.Join(t.TempDir(), name)
 		copyWorkTree(t, work)
 		outs[i] = filepath.Join(t.TempDir(), "dist")
-		args := []string{"-source", work, "-out", outs[i], "-version", version, "-targets", "linux/amd64,windows/amd64"}
+		args := []string{"-source", work, "-out", outs[i], "-version", version, "-targets",
+			"linux/amd64,windows/amd64,linux/amd64/fips140"}
 		if _, err := command(".", nil, program, args...); err != nil {
 			t.Fatal(err)
 		}
@@ -60,8 +61,11 @@ func TestRelease_TwoFoldersGiveTheSameBytes(t *testing.T) {
 	t.Run("archives", func(t *testing.T) { checkArchives(t, one, version) })
 	t.Run("sbom", func(t *testing.T) { checkSBOM(t, outs[0], one, version) })
 	t.Run("licenses", func(t *testing.T) { checkLicenses(t, one) })
-	t.Run("image", func(t *testing.T) { checkImage(t, one, version) })
-	t.Run("openbao", func(t *testing.T) { checkOpenBaoSnippet(t, one, version) })
+	for _, variant := range []string{"", fipsSuffix} {
+		t.Run("image"+variant, func(t *testing.T) { checkImage(t, one, version, variant) })
+		t.Run("openbao"+variant, func(t *testing.T) { checkOpenBaoSnippet(t, one, version, variant) })
+	}
+	t.Run("module", func(t *testing.T) { checkModules(t, outs[0], one, version) })
 }
 
 // copyWorkTree copies the files that git knows or would add, so that the test judges what a commit of the work tree
@@ -126,19 +130,21 @@ func checkSums(t *testing.T, files map[string][]byte) {
 }
 
 func checkArchives(t *testing.T, files map[string][]byte, version string) {
-	program := "vault-plugin-s3conn_" + version + "_linux_amd64"
-	compressed, err := gzip.NewReader(bytes.NewReader(files[program+".tar.gz"]))
-	if err != nil {
-		t.Fatal(err)
+	for _, variant := range []string{"", fipsSuffix} {
+		program := "vault-plugin-s3conn_" + version + "_linux_amd64" + variant
+		compressed, err := gzip.NewReader(bytes.NewReader(files[program+".tar.gz"]))
+		if err != nil {
+			t.Fatal(err)
+		}
+		packed := untar(t, compressed)
+		if !bytes.Equal(packed[program], files[program]) || len(files[program]) == 0 {
+			t.Errorf("%s.tar.gz does not hold the bare program", program)
+		}
+		if len(packed["LICENSE"]) == 0 || !bytes.Equal(packed[licensesName], files[licensesName]) {
+			t.Errorf("%s.tar.gz lacks licenses", program)
+		}
 	}
-	packed := untar(t, compressed)
-	if !bytes.Equal(packed[program], files[program]) || len(files[program]) == 0 {
-		t.Errorf("the tar.gz does not hold the bare program")
-	}
-	if len(packed["LICENSE"]) == 0 || !bytes.Equal(packed[licensesName], files[licensesName]) {
-		t.Errorf("the tar.gz lacks licenses")
-	}
-	program = "vault-plugin-s3conn_" + version + "_windows_amd64"
+	program := "vault-plugin-s3conn_" + version + "_windows_amd64"
 	zipped, err := zip.NewReader(bytes.NewReader(files[program+".zip"]), int64(len(files[program+".zip"])))
 	if err != nil {
 		t.Fatal(err)
@@ -222,9 +228,9 @@ func checkLicenses(t *testing.T, files map[string][]byte) {
 	}
 }
 
-func checkImage(t *testing.T, files map[string][]byte, version string) {
+func checkImage(t *testing.T, files map[string][]byte, version, variant string) {
 	dir := t.TempDir()
-	for name, data := range untar(t, bytes.NewReader(files["vault-plugin-s3conn_"+version+"_image.tar"])) {
+	for name, data := range untar(t, bytes.NewReader(files["vault-plugin-s3conn_"+version+variant+"_image.tar"])) {
 		writeTestFile(t, filepath.Join(dir, name), data)
 	}
 	top, err := layout.ImageIndexFromPath(dir)
@@ -254,8 +260,8 @@ func checkImage(t *testing.T, files map[string][]byte, version string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := fmt.Sprintf("%x  linux/amd64\n", sha256.Sum256(raw))
-	if got := string(files["vault-plugin-s3conn_"+version+"_image_ids.txt"]); got != want {
+	want := fmt.Sprintf("%x  linux/amd64%s\n", sha256.Sum256(raw), strings.Replace(variant, "_", "/", 1))
+	if got := string(files["vault-plugin-s3conn_"+version+variant+"_image_ids.txt"]); got != want {
 		t.Errorf("the image's ID is given as %q, want %q", got, want)
 	}
 	extracted := mutate.Extract(image)
@@ -263,7 +269,7 @@ func checkImage(t *testing.T, files map[string][]byte, version string) {
 	contents := untar(t, extracted)
 	// Where OpenBao and Vault look for the program.
 	program := contents[strings.TrimPrefix(config.Config.Entrypoint[0], "/")]
-	if !bytes.Equal(program, files["vault-plugin-s3conn_"+version+"_linux_amd64"]) || len(program) == 0 {
+	if !bytes.Equal(program, files["vault-plugin-s3conn_"+version+"_linux_amd64"+variant]) || len(program) == 0 {
 		t.Errorf("the image's entrypoint %q is not the bare program", config.Config.Entrypoint)
 	}
 	if pool := x509.NewCertPool(); !pool.AppendCertsFromPEM(contents["etc/ssl/certs/ca-certificates.crt"]) {
@@ -289,8 +295,8 @@ func onlyIndex(t *testing.T, top v1.ImageIndex, version string) v1.ImageIndex {
 	return index
 }
 
-func checkOpenBaoSnippet(t *testing.T, files map[string][]byte, version string) {
-	program := "vault-plugin-s3conn_" + version + "_linux_amd64"
+func checkOpenBaoSnippet(t *testing.T, files map[string][]byte, version, variant string) {
+	program := "vault-plugin-s3conn_" + version + "_linux_amd64" + variant
 	text := string(files[program+"_openbao.hcl"])
 	for _, want := range []string{
 		`plugin "secret" "vault-plugin-s3conn" {`,

@@ -55,6 +55,8 @@ func TestRun_RefusesBeforeItBuilds(t *testing.T) {
 		{"a directory with other files", []string{"-out", occupied}, "holds no release; nothing was removed"},
 		{"no output directory", nil, "-out is required"},
 		{"an unknown platform", []string{"-out", out, "-targets", "linux/arm,plan9/386"}, `"plan9/386" is not one of`},
+		{"FIPS 140-3 where it is not built", []string{"-out", out, "-targets", "darwin/arm64/fips140"},
+			`"darwin/arm64/fips140" is not one of`},
 		{"a platform twice", []string{"-out", out, "-targets", "linux/arm,linux/arm"}, `"linux/arm" is given twice`},
 		{"no platform", []string{"-out", out, "-targets", ""}, `"" is not one of`},
 		{"words", []string{"-out", out, "v1.2.3"}, `"v1.2.3" is not a flag`},

@@ -38,13 +38,13 @@ func (b *builder) writeSBOM(t target) error {
 	if err != nil {
 		return err
 	}
-	return b.completeSBOM(b.path(name))
+	return b.completeSBOM(t, b.path(name))
 }
 
 // completeSBOM removes the checksums of the program that wrote the SBOM, which differ with the machine that it was
-// built on, and gives modules inside the source tree their names: to the program that was built they are directories
-// without a version.
-func (b *builder) completeSBOM(path string) error {
+// built on, gives modules inside the source tree their names, because to the program that was built they are directories
+// without a version, and names the cryptographic module, which is a setting of the build and not a Go module.
+func (b *builder) completeSBOM(t target, path string) error {
 	text, err := os.ReadFile(path)
 	if err != nil {
 		return err
@@ -59,6 +59,10 @@ func (b *builder) completeSBOM(path string) error {
 		if name, found := strings.CutPrefix(c.Name, "./"); found {
 			(*bom.Components)[i].Name, (*bom.Components)[i].Version = modulePath+"/"+name, b.version
 		}
+	}
+	if t.fips && bom.Metadata.Properties != nil {
+		module := cdx.Property{Name: "cdx:gomod:build:env:GOFIPS140", Value: fipsModule}
+		*bom.Metadata.Properties = append(*bom.Metadata.Properties, module)
 	}
 	if bom.Metadata.Tools != nil && bom.Metadata.Tools.Tools != nil {
 		tools := *bom.Metadata.Tools.Tools

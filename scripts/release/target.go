@@ -14,10 +14,31 @@ type target struct {
 	level string
 	// variant is the architecture's variant in a container image, where it has one.
 	variant string
+	// fips says that the program is built with fipsModule.
+	fips bool
 }
 
-// targets are those that Go reaches without C.
+// fipsModule is the version of Go's cryptographic module for FIPS 140-3 that has a certificate.
+//
+// https://go.dev/doc/security/fips140
+const fipsModule = "v1.0.0"
+
+// fipsSuffix ends the platform's part of the names of files that belong to FIPS 140-3.
+const fipsSuffix = "_fips140"
+
+// targets are the platforms that Go reaches without C, and those on Linux once more for FIPS 140-3.
 func targets() []target {
+	all := platforms()
+	for _, t := range platforms() {
+		if t.os == "linux" {
+			t.fips = true
+			all = append(all, t)
+		}
+	}
+	return all
+}
+
+func platforms() []target {
 	amd64, arm64 := "GOAMD64=v1", "GOARM64=v8.0"
 	return []target{
 		{os: "linux", arch: "amd64", level: amd64},
@@ -34,7 +55,13 @@ func targets() []target {
 	}
 }
 
-func (t target) String() string { return t.os + "/" + t.arch }
+// String is how -targets and the progress name the target.
+func (t target) String() string {
+	if t.fips {
+		return t.os + "/" + t.arch + "/fips140"
+	}
+	return t.os + "/" + t.arch
+}
 
 // programSuffix ends the name of a program of the target.
 func (t target) programSuffix() string {
@@ -44,11 +71,19 @@ func (t target) programSuffix() string {
 	return ""
 }
 
+// module is what GOFIPS140 is set to.
+func (t target) module() string {
+	if t.fips {
+		return fipsModule
+	}
+	return "off"
+}
+
 // environment is what makes "go build" build for the target, and nothing else of the builder's environment.
 func (t target) environment() []string {
 	set := []string{
 		"GOOS=" + t.os, "GOARCH=" + t.arch,
-		"CGO_ENABLED=0", "GOWORK=off", "GOFLAGS=-mod=readonly", "GOEXPERIMENT=", "GOFIPS140=off",
+		"CGO_ENABLED=0", "GOWORK=off", "GOFLAGS=-mod=readonly", "GOEXPERIMENT=", "GOFIPS140=" + t.module(),
 	}
 	if t.level != "" {
 		set = append(set, t.level)
@@ -56,7 +91,7 @@ func (t target) environment() []string {
 	return set
 }
 
-// chooseTargets reads a list such as "linux/amd64,windows/arm64"; "all" stands for every target.
+// chooseTargets reads a list such as "linux/amd64,linux/amd64/fips140"; "all" stands for every target.
 func chooseTargets(list string) ([]target, error) {
 	all := targets()
 	if list == "all" {
