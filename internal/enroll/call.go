@@ -121,6 +121,12 @@ func unusable(operation, format string, args ...any) error {
 	return &unusableError{fmt.Sprintf("%s: %v: %s", operation, ErrUnusableAnswer, fmt.Sprintf(format, args...))}
 }
 
+// encode returns texts in JSON, of which there is always one.
+func encode(texts map[string]string) []byte {
+	body, _ := json.Marshal(texts)
+	return body
+}
+
 // decode reads JSON. Its error never quotes the body, which may hold a token.
 func decode(operation string, body []byte, into any) error {
 	if json.Unmarshal(body, into) != nil {

@@ -1,8 +1,10 @@
 package enroll
 
 import (
+	"crypto/x509"
 	"encoding/base64"
 	"os"
+	"slices"
 	"testing"
 )
 
@@ -38,6 +40,29 @@ func TestParseCertsOnly_ReadsWhatOpenSSLWrites(t *testing.T) {
 	}
 }
 
+func inBase64(der ...byte) []byte { return []byte(base64.StdEncoding.EncodeToString(der)) }
+
+// signedData is a certs-only message whose set of certificates holds the bytes.
+func signedData(set ...byte) []byte {
+	n := byte(len(set))
+	return inBase64(append([]byte{0x30, 24 + n, 6, 9, 42, 134, 72, 134, 247, 13, 1, 7, 2, 0xa0, 11 + n, 0x30, 9 + n, 2, 1, 1,
+		0x31, 0, 0x30, 0, 0xa0, n}, set...)...)
+}
+
+func TestParseCertsOnly_LooksAtABoundedNumberOfCertificates(t *testing.T) {
+	t.Parallel()
+	root := newAuthority(t, 0).root()
+	for n, want := range map[int]string{
+		maxCertificates:     "",
+		maxCertificates + 1: "it holds more certificates than are looked at",
+	} {
+		certificates, err := parseCertsOnly(certsOnly(false, slices.Repeat([]*x509.Certificate{root}, n)...))
+		if want == "" && (err != nil || len(certificates) != n) || want != "" && (err == nil || err.Error() != want) {
+			t.Errorf("%d certificates: %d, %v", n, len(certificates), err)
+		}
+	}
+}
+
 func TestParseCertsOnly_Refuses(t *testing.T) {
 	t.Parallel()
 	good := certsOnly(false, newAuthority(t, 0).root())
@@ -57,6 +82,13 @@ func TestParseCertsOnly_Refuses(t *testing.T) {
 		"something behind": {append(append([]byte(nil), good...), 0), errNotCertsOnly},
 		"a certificate":    {newAuthority(t, 0).root().Raw, errNotCertsOnly},
 		"no certificate":   {[]byte(base64.StdEncoding.EncodeToString(certsOnly(false))), errNoneInside},
+		"data":             {inBase64(0x30, 14, 6, 9, 42, 134, 72, 134, 247, 13, 1, 7, 2, 0xa0, 1, 0), errNotCertsOnly},
+		"no version":       {inBase64(0x30, 15, 6, 9, 42, 134, 72, 134, 247, 13, 1, 7, 2, 0xa0, 2, 0x30, 0), errNotCertsOnly},
+		"no set of certificates": {inBase64(0x30, 22, 6, 9, 42, 134, 72, 134, 247, 13, 1, 7, 2, 0xa0, 9, 0x30, 7, 2, 1, 1,
+			0x31, 0, 0x30, 0), errNoneInside},
+		"a certificate cut short":           {signedData(0x30, 9, 1), errNotCertsOnly},
+		"a sequence that is no certificate": {signedData(0x30, 0), errNotX509},
+		"too many elements":                 {inBase64(0x30, 18, 6, 0, 6, 0, 6, 0, 6, 0, 6, 0, 6, 0, 6, 0, 6, 0, 6, 0), errNotCertsOnly},
 		"a set of integers": {[]byte{0x30, 0x80, 6, 9, 42, 134, 72, 134, 247, 13, 1, 7, 2, 0xa0, 0x80, 0x30, 0x80, 2, 1,
 			1, 0x31, 0, 0x30, 0, 0xa0, 3, 2, 1, 1, 0, 0, 0, 0, 0, 0}, errNotX509},
 	} {

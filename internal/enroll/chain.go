@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/rsa"
 	"crypto/x509"
+	"errors"
 	"slices"
 
 	"github.com/s3conn/vault-plugin-s3conn/internal/network"
@@ -84,21 +85,12 @@ func pickLeaf(operation string, bag []*x509.Certificate, wanted []byte) (*x509.C
 	return nil, unusable(operation, "none of its %d certificates is of the key that was sent", len(bag))
 }
 
-// publicKeyOf returns the key, as DER, that the certificate is asked for.
+// publicKeyOf returns the key, as DER, that a certificate is requested for.
 func publicKeyOf(request Request) ([]byte, error) {
-	if len(request.CSR) == 0 {
-		if request.Current == nil || len(request.Current.Certificate) == 0 {
-			return nil, ErrNoIdentity
-		}
-		leaf, err := x509.ParseCertificate(request.Current.Certificate[0])
-		if err != nil {
-			return nil, err
-		}
-		return leaf.RawSubjectPublicKeyInfo, nil
-	}
 	csr, err := x509.ParseCertificateRequest(request.CSR)
 	if err != nil {
-		return nil, err
+		return nil, errors.New("reading the certificate signing request: the stored one is damaged; " +
+			"write the issuer again")
 	}
 	return csr.RawSubjectPublicKeyInfo, nil
 }

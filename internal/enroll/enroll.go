@@ -20,10 +20,10 @@ const IssueTimeout = 12 * time.Second
 
 // Request is what one certificate is requested with.
 type Request struct {
-	// CSR is the certificate signing request in DER. Left out, and with KeepsKey alone, the current certificate is
-	// renewed for the same key by an authority that needs no request for that.
+	// CSR is the certificate signing request in DER.
 	CSR []byte
-	// KeepsKey says that the request is for the key of the current certificate.
+	// KeepsKey says that the request is for the key of the current certificate. step-ca then renews that, and needs
+	// no CSR.
 	KeepsKey bool
 	// Current is the identity that asks, with its chain and its key. It is offered in the TLS handshake, unless there
 	// is a Secret: a server that looks at certificates refuses one that has ended. nil where there is none yet.

@@ -18,8 +18,11 @@ func asks(r *http.Request) bool {
 	return strings.Contains(r.URL.Path, "/sign/") || strings.HasSuffix(r.URL.Path, "enroll") || r.URL.Path == "/rekey"
 }
 
+// issueFunc requests a certificate from the fake of a test.
+type issueFunc func(ctx context.Context) (*Issued, error)
+
 // everyKind runs a test for each type of authority, with a current certificate.
-func everyKind(t *testing.T, run func(t *testing.T, f *fake, issue func(ctx context.Context) (*Issued, error))) {
+func everyKind(t *testing.T, run func(t *testing.T, f *fake, issue issueFunc)) {
 	t.Helper()
 	for _, kind := range Types() {
 		t.Run(kind, func(t *testing.T) {
@@ -60,7 +63,7 @@ func TestHostile_AnswersThatCannotBeUsed(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			everyKind(t, func(t *testing.T, f *fake, issue func(context.Context) (*Issued, error)) {
+			everyKind(t, func(t *testing.T, f *fake, issue issueFunc) {
 				f.before = func(w http.ResponseWriter, r *http.Request) bool {
 					if asks(r) {
 						write(w)
@@ -104,7 +107,7 @@ func TestHostile_RefusalsKeepTheirWordsShortAndWithoutTheBody(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			everyKind(t, func(t *testing.T, f *fake, issue func(context.Context) (*Issued, error)) {
+			everyKind(t, func(t *testing.T, f *fake, issue issueFunc) {
 				f.before = func(w http.ResponseWriter, r *http.Request) bool {
 					if asks(r) {
 						test.write(w)
@@ -160,7 +163,7 @@ func TestHostile_SecretsThatAreRepeatedAreBlottedOut(t *testing.T) {
 
 func TestHostile_ServerThatHangsIsLeftWithTheCaller(t *testing.T) {
 	t.Parallel()
-	everyKind(t, func(t *testing.T, f *fake, issue func(context.Context) (*Issued, error)) {
+	everyKind(t, func(t *testing.T, f *fake, issue issueFunc) {
 		ctx, cancel := context.WithCancel(t.Context())
 		f.before = func(w http.ResponseWriter, r *http.Request) bool {
 			if !asks(r) {

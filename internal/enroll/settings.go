@@ -164,9 +164,4 @@ func (s Settings) path(segments ...string) string {
 }
 
 // RedactProxy returns a proxy's address as a read may show it, "" for none.
-func RedactProxy(proxy secret.Text) string {
-	if proxy.Empty() {
-		return ""
-	}
-	return network.RedactProxy(proxy)
-}
+func RedactProxy(proxy secret.Text) string { return network.RedactProxy(proxy) }

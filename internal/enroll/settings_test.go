@@ -10,6 +10,7 @@ import (
 
 func TestSettingsCheck(t *testing.T) {
 	t.Parallel()
+	root := toPEM(newAuthority(t, 0).root())
 	pki := Settings{
 		Type:         TypeVaultPKI,
 		Address:      "https://vault.example.com:8200/",
@@ -34,9 +35,10 @@ func TestSettingsCheck(t *testing.T) {
 		"not a CA": {func(s *Settings) { s.CACert = "x" }, "ca_cert: is not PEM"},
 		"not a proxy": {func(s *Settings) { s.ProxyURL = secret.New("ftp://CANARY@x") },
 			"proxy_url: is not a proxy's address"},
-		"no role":           {func(s *Settings) { s.PKIRole = "" }, "pki_role: is required for type vault_pki"},
-		"no path":           {func(s *Settings) { s.PKIPath = "" }, "pki_path: is required"},
-		"no cert_auth_role": {func(s *Settings) { s.CertAuthRole = "" }, "cert_auth_role: is required"},
+		"a CA in a file of openssl's": {func(s *Settings) { s.CACert = "subject=CN = authority\n" + root }, ""},
+		"no role":                     {func(s *Settings) { s.PKIRole = "" }, "pki_role: is required for type vault_pki"},
+		"no path":                     {func(s *Settings) { s.PKIPath = "" }, "pki_path: is required"},
+		"no cert_auth_role":           {func(s *Settings) { s.CertAuthRole = "" }, "cert_auth_role: is required"},
 		"leaves its place": {func(s *Settings) { s.PKIPath = "pki/../sys" },
 			`pki_path: "pki/../sys" is not a name`},
 		"a query":      {func(s *Settings) { s.PKIRole = "role?x" }, `pki_role: "role?x" is not a name`},
@@ -63,6 +65,9 @@ func TestSettingsCheck(t *testing.T) {
 				t.Errorf("error %v, want %q", err, test.want)
 			case err != nil && strings.Contains(err.Error(), "CANARY"):
 				t.Errorf("error %v", err)
+			}
+			if s.CACert != "" && test.want == "" && s.CACert != root {
+				t.Errorf("the CA is stored as %q", s.CACert)
 			}
 			if test.want == "" && s.path("v1", s.PKIPath, "sign") != "https://vault.example.com:8200/v1/pki/team/sign" {
 				t.Errorf("path %s", s.path("v1", s.PKIPath, "sign"))

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"encoding/pem"
-	"fmt"
 	"net/http"
 )
 
@@ -22,18 +21,16 @@ func (s stepCA) Issue(ctx context.Context, request Request) (*Issued, error) {
 		return nil, err
 	}
 	defer session.close()
-	operation, input := "rekey", map[string]string{"csr": string(encodeCSR(request.CSR))}
+	csr := string(encodeCSR(request.CSR))
+	var operation string
+	var body []byte
 	switch {
 	case !request.Secret.Empty():
-		operation, input["ott"] = "sign", request.Secret.Token.Reveal()
+		operation, body = "sign", encode(map[string]string{"csr": csr, "ott": request.Secret.Token.Reveal()})
 	case request.KeepsKey:
-		operation, input = "renew", nil
-	}
-	var body []byte
-	if input != nil {
-		if body, err = json.Marshal(input); err != nil {
-			return nil, fmt.Errorf("%s: encoding the request: %w", operation, err)
-		}
+		operation = "renew"
+	default:
+		operation, body = "rekey", encode(map[string]string{"csr": csr})
 	}
 	header := http.Header{"Content-Type": {"application/json"}}
 	reply, err := session.do(ctx, call{operation, http.MethodPost, s.path(operation), header, body, stepWords})

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/x509"
 	"encoding/json"
-	"encoding/pem"
 	"fmt"
 	"net/http"
 	"strings"
@@ -59,7 +58,7 @@ func (v vaultPKI) login(ctx context.Context, session *session) (secret.Text, err
 		session,
 		operation,
 		secret.Text{},
-		map[string]any{"name": v.CertAuthRole},
+		map[string]string{"name": v.CertAuthRole},
 		"auth",
 		mount,
 		"login",
@@ -92,7 +91,7 @@ func (v vaultPKI) sign(ctx context.Context, session *session, token secret.Text,
 	if !isToken(token.Reveal()) {
 		return nil, fmt.Errorf("reading token: it holds what no Vault token holds; %w", ErrNoIdentity)
 	}
-	input := map[string]any{"csr": string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: csr}))}
+	input := map[string]string{"csr": string(encodeCSR(csr))}
 	if v.TTL > 0 {
 		input["ttl"] = fmt.Sprintf("%ds", int64(v.TTL/time.Second))
 	}
@@ -153,13 +152,9 @@ func (v vaultPKI) revoke(ctx context.Context, session *session, token secret.Tex
 	return err
 }
 
-func (v vaultPKI) post(ctx context.Context, s *session, operation string, token secret.Text, input map[string]any,
+func (v vaultPKI) post(ctx context.Context, s *session, operation string, token secret.Text, input map[string]string,
 	segments ...string,
 ) ([]byte, error) {
-	body, err := json.Marshal(input)
-	if err != nil {
-		return nil, fmt.Errorf("%s: encoding the request: %w", operation, err)
-	}
 	header := http.Header{"Content-Type": {"application/json"}, "X-Vault-Request": {"true"}}
 	if !token.Empty() {
 		header.Set("X-Vault-Token", token.Reveal())
@@ -169,7 +164,7 @@ func (v vaultPKI) post(ctx context.Context, s *session, operation string, token 
 	}
 	reply, err := s.do(
 		ctx,
-		call{operation, http.MethodPost, v.path(append([]string{"v1"}, segments...)...), header, body, vaultWords},
+		call{operation, http.MethodPost, v.path(append([]string{"v1"}, segments...)...), header, encode(input), vaultWords},
 	)
 	if err != nil {
 		return nil, err
