@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// behindTheBack stores other settings without anybody being told: a write that lands after its caller has gone, or on
+// behindTheBack stores other settings without a notice to anybody: a write that lands after its caller has gone, or on
 // another node whose invalidation is lost.
 func (n *node) behindTheBack(key Key, s *settings) {
 	n.disk.set(func(d *disk) {
