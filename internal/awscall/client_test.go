@@ -114,9 +114,17 @@ func TestCall_RefusesAnEndpointThatIsNone(t *testing.T) {
 	t.Parallel()
 	for _, endpoint := range []string{"ftp://store.example", "store.example", "https://",
 		"https://user:CANARY@store.example", "https://st%zz"} {
-		_, err := testClient().ListBuckets(t.Context(), S3{Endpoint: endpoint, Region: "eu-west-1"}, testCredentials())
-		if err == nil || !strings.Contains(err.Error(), "endpoint") || strings.Contains(err.Error(), "CANARY") {
-			t.Errorf("%q: %v", endpoint, err)
+		c, ctx, creds := testClient(), t.Context(), testCredentials()
+		store, in := S3{Endpoint: endpoint, Region: "eu-west-1"}, PresignInput{Bucket: "orders", Expires: time.Minute}
+		_, list := c.ListBuckets(ctx, store, creds)
+		_, identity := c.GetCallerIdentity(ctx, STS{Endpoint: endpoint, Region: "eu-west-1"}, creds)
+		_, presigned := Presign(store, creds, in, testTime(), time.Time{})
+		for i, err := range []error{list, identity, presigned, c.ListObjects(ctx, store, creds, "orders", ""),
+			c.HeadObject(ctx, store, creds, "orders", "a"),
+			c.DeleteAccessKey(ctx, IAM{Endpoint: endpoint, Region: "eu-west-1"}, creds, "AKIAEXAMPLE")} {
+			if err == nil || !strings.Contains(err.Error(), "endpoint") || strings.Contains(err.Error(), "CANARY") {
+				t.Errorf("%q, call %d: %v", endpoint, i, err)
+			}
 		}
 	}
 }

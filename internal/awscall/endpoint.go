@@ -2,6 +2,7 @@ package awscall
 
 import (
 	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -19,7 +20,8 @@ type partition struct {
 	iamRegion string // which signatures for it name
 }
 
-// partitions returns AWS's partitions; the last has the regions that begin like none of the others.
+// partitions returns AWS's partitions; the last has the regions that begin like none of the others, since every region
+// begins with its prefix.
 // Source: the endpoint rules of aws-sdk-go-v2 (partitions.json and service/iam), against which a test checks it.
 func partitions() []partition {
 	return []partition{
@@ -36,12 +38,7 @@ func partitions() []partition {
 
 func partitionOf(region string) partition {
 	all := partitions()
-	for _, p := range all {
-		if strings.HasPrefix(region, p.prefix) {
-			return p
-		}
-	}
-	return all[len(all)-1]
+	return all[slices.IndexFunc(all, func(p partition) bool { return strings.HasPrefix(region, p.prefix) })]
 }
 
 // S3 is a store's address. An empty Endpoint is AWS's in the region.

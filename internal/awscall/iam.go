@@ -106,7 +106,7 @@ func (c *Client) ListAccessKeys(ctx context.Context, iam IAM, creds Credentials)
 // https://docs.aws.amazon.com/IAM/latest/APIReference/API_UpdateAccessKey.html
 func (c *Client) UpdateAccessKey(ctx context.Context, iam IAM, creds Credentials, id, status string) error {
 	return iam.query("UpdateAccessKey", parameters{"AccessKeyId": id, "Status": status}).
-		call(ctx, c, creds, func(string, string) error { return nil })
+		call(ctx, c, creds, ignore)
 }
 
 // DeleteAccessKey deletes one of the user's access keys, for ever.
@@ -114,5 +114,5 @@ func (c *Client) UpdateAccessKey(ctx context.Context, iam IAM, creds Credentials
 // https://docs.aws.amazon.com/IAM/latest/APIReference/API_DeleteAccessKey.html
 func (c *Client) DeleteAccessKey(ctx context.Context, iam IAM, creds Credentials, id string) error {
 	return iam.query("DeleteAccessKey", parameters{"AccessKeyId": id}).
-		call(ctx, c, creds, func(string, string) error { return nil })
+		call(ctx, c, creds, ignore)
 }

@@ -172,6 +172,9 @@ func TestPresignCheck_NamesTheFieldOfEveryMistake(t *testing.T) {
 			"GET, HEAD and DELETE"},
 		"a type for DELETE": {func(in *PresignInput) { in.Method = "DELETE"; in.ContentType = "a/b" },
 			"content_type", "GET, HEAD and PUT"},
+		"a disposition for DELETE": {func(in *PresignInput) {
+			in.Method, in.ContentDisposition = "DELETE", "inline"
+		}, "content_disposition", "GET, HEAD and PUT"},
 		"a checksum for GET": {func(in *PresignInput) { in.ChecksumSHA256 = checksumOfNothing() }, "checksum_sha256",
 			"PUT alone"},
 		"a checksum in hex": {func(in *PresignInput) { put(in); in.ChecksumSHA256 = strings.Repeat("0a", 32) },

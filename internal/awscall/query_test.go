@@ -214,42 +214,42 @@ func TestCreateAccessKey_NeverReturnsHalfAKey(t *testing.T) {
 	}
 }
 
-func TestRefusals_AreReadInEveryForm(t *testing.T) {
+func TestListAccessKeys_NeverReturnsWhatIsNoUsersKeys(t *testing.T) {
 	t.Parallel()
-	for _, tt := range []struct {
-		name    string
-		status  int
-		body    string
-		headers []string
-		want    Refusal
-	}{
-		{"STS", 403, `<ErrorResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/">
-			<Error><Type>Sender</Type><Code>AccessDenied</Code>
-			<Message>User: a is not authorized to perform: sts:AssumeRole on resource: b</Message></Error>
-			<RequestId>R1</RequestId></ErrorResponse>`, nil,
-			Refusal{"sts", 403, "AccessDenied", "User: a is not authorized to perform: sts:AssumeRole on resource: b",
-				"R1"}},
-		{"throttling", 400,
-			`<ErrorResponse><Error><Code>Throttling</Code><Message>Rate exceeded</Message></Error></ErrorResponse>`,
-			[]string{"X-Amzn-Requestid", "R2"}, Refusal{"sts", 400, "Throttling", "Rate exceeded", "R2"}},
-		{"a store's S3 error", 400,
-			`<Error><Code>InvalidRequest</Code><Message>no STS here</Message><RequestId>R3</RequestId></Error>`, nil,
-			Refusal{"sts", 400, "InvalidRequest", "no STS here", "R3"}},
-		{"a page", 404, "<html><Error/></html>", []string{"X-Amz-Request-Id", "R4"},
-			Refusal{Service: "sts", Status: 404}},
-		{"no code", 500, "<Error><Message>secret?</Message></Error>", nil, Refusal{Service: "sts", Status: 500}},
-		{"a code in a page", 500, "<html>&nosuch;<Error><Code>A</Code></Error></html>", nil,
-			Refusal{Service: "sts", Status: 500}},
-		{"cut after the code", 503, "<Error><Code>SlowDown</Code><Mess", nil, Refusal{Service: "sts", Status: 503}},
-		{"nothing", 502, "", nil, Refusal{Service: "sts", Status: 502}},
-		{"a redirect", 301, "", nil, Refusal{Service: "sts", Status: 301}},
+	const member = "<member><AccessKeyId>AKIA</AccessKeyId></member>"
+	for name, members := range map[string]string{
+		"a key without an id": "<member><Status>Active</Status></member>",
+		"endless":             strings.Repeat(member, maxAccessKeys+1),
 	} {
-		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			service := newService(t, tt.status, tt.body, tt.headers...)
-			_, err := testClient().GetCallerIdentity(t.Context(), STS{Endpoint: service.url, Region: "eu-west-1"},
-				testCredentials())
-			wantRefusal(t, err, tt.want)
-		})
+		service := newService(t, 200, "<ListAccessKeysResponse><ListAccessKeysResult><AccessKeyMetadata>"+members+
+			"</AccessKeyMetadata></ListAccessKeysResult></ListAccessKeysResponse>")
+		keys, err := testClient().ListAccessKeys(t.Context(), IAM{Endpoint: service.url, Region: "eu-west-1"},
+			testCredentials())
+		wantMalformed(t, err)
+		if keys != nil || !strings.Contains(err.Error(), "it lists what are not a user's access keys") {
+			t.Errorf("%s: %d keys, %v", name, len(keys), err)
+		}
+	}
+}
+
+func TestSTS_ResponsesOfOtherServersAreMalformed(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct{ body, want string }{
+		"an identity without an ARN": {strings.ReplaceAll(identityResponse, "Arn>", "Other>"), "it holds no Arn"},
+		"a size that is none": {strings.Replace(assumeRoleResponse, "</AssumedRoleUser>",
+			"</AssumedRoleUser><PackedPolicySize>-1</PackedPolicySize>", 1), "its PackedPolicySize is not a number"},
+	} {
+		service := newService(t, 200, test.body)
+		sts := STS{Endpoint: service.url, Region: "eu-west-1"}
+		var err error
+		if strings.Contains(test.body, "GetCallerIdentity") {
+			_, err = testClient().GetCallerIdentity(t.Context(), sts, testCredentials())
+		} else {
+			_, err = testClient().AssumeRole(t.Context(), sts, testCredentials(), AssumeRoleInput{})
+		}
+		wantMalformed(t, err)
+		if want := "the response is not one of STS: " + test.want; !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %q", name, err, want)
+		}
 	}
 }

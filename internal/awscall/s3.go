@@ -86,7 +86,7 @@ func (c *Client) ListObjects(ctx context.Context, store S3, creds Credentials, b
 		limit:   maxSmallResponse,
 	}
 	return c.do(ctx, what, creds, func(body io.Reader) error {
-		return expectRoot("ListBucketResult")(walkXML(body, func(string, string) error { return nil }))
+		return expectRoot("ListBucketResult")(walkXML(body, ignore))
 	})
 }
 

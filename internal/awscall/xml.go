@@ -38,6 +38,9 @@ func walkXML(body io.Reader, visit func(path, text string) error) (root string, 
 	}
 }
 
+// ignore is a visit of what does not matter.
+func ignore(string, string) error { return nil }
+
 // xmlWalk is the state between two tokens.
 type xmlWalk struct {
 	decoder *xml.Decoder

@@ -141,10 +141,7 @@ type guardedDialer struct {
 }
 
 func (d guardedDialer) dial(ctx context.Context, network, address string) (net.Conn, error) {
-	host, _, err := net.SplitHostPort(address)
-	if err != nil {
-		return nil, err
-	}
+	host, _, _ := net.SplitHostPort(address) // the dialer refuses what has none
 	dialer := net.Dialer{Timeout: dialTimeout, Resolver: d.resolver,
 		Control: func(_, resolved string, _ syscall.RawConn) error {
 			target, err := netip.ParseAddrPort(resolved)

@@ -33,7 +33,8 @@ func TestNewClient_BoundsEveryWait(t *testing.T) {
 	}
 	var refusal *ProxyError
 	err := transport.OnProxyConnectResponse(context.Background(), &url.URL{}, nil, &http.Response{StatusCode: 503})
-	if !errors.As(err, &refusal) || refusal.Status != 503 {
+	if !errors.As(err, &refusal) || refusal.Status != 503 ||
+		err.Error() != "the proxy refused the connection (HTTP 503); check proxy_url and its user and password" {
 		t.Errorf("a proxy's 503 is %v", err)
 	}
 	if err := transport.OnProxyConnectResponse(context.Background(), &url.URL{}, nil,

@@ -55,3 +55,26 @@ func TestSecret_NoWayOfPrintingShowsIt(t *testing.T) {
 		t.Errorf("Reveal() = %q, want the secret itself", s.Reveal())
 	}
 }
+
+// fmt prefers Format, but others call the rest.
+func TestSecret_EveryMethodReturnsTheRedaction(t *testing.T) {
+	t.Parallel()
+	s := New("CANARY")
+	text, err := s.MarshalText()
+	if err != nil || string(text) != Redacted || s.String() != Redacted || s.GoString() != Redacted ||
+		s.LogValue().String() != Redacted {
+		t.Errorf("%s, %s, %s, %s, %v", text, s.String(), s.GoString(), s.LogValue(), err)
+	}
+}
+
+func TestSecret_ThatIsEmptyHoldsNothing(t *testing.T) {
+	t.Parallel()
+	for _, s := range []Text{New(""), {}} {
+		if !s.Empty() || s.Reveal() != "" || s != New("") {
+			t.Errorf("it holds %q", s.Reveal())
+		}
+	}
+	if s := New("a"); s.Empty() || s == New("a") || s != Text(s) {
+		t.Error("a text is empty, equals another of the same letters, or does not equal its copy")
+	}
+}
