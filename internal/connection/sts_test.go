@@ -16,6 +16,7 @@ func TestSTSAddress_IsTheStoresOwnOrAWSs(t *testing.T) {
 		{"https://s3.cn-north-1.amazonaws.com.cn", "", "", false},
 		{"https://s3.dualstack.eu-west-1.API.AWS.", "", "", false},
 		{"https://amazonaws.com.example", "", "https://amazonaws.com.example", true},
+		{"https://%zz", "", "https://%zz", true}, // damaged in storage
 		{"https://notamazonaws.com", "", "https://notamazonaws.com", true},
 	} {
 		c := New()

@@ -1,6 +1,7 @@
 package connection
 
 import (
+	"crypto/ed25519"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -8,6 +9,7 @@ import (
 	"time"
 
 	"github.com/s3conn/vault-plugin-s3conn/internal/field"
+	"github.com/s3conn/vault-plugin-s3conn/rolesanywhere/rolesanywheretest"
 )
 
 func TestWrite_WarnsOfTheSessionNameThatWillBeSent(t *testing.T) {
@@ -142,6 +144,25 @@ func TestWrite_NamesEverythingThatIsWrongAtOnce(t *testing.T) {
 		if strings.Count(text, "- "+field+": ") != 1 {
 			t.Errorf("%s is not named once in:\n%s", field, text)
 		}
+	}
+}
+
+func TestWrite_ARNsThatAreNoneAreNotComparedToo(t *testing.T) {
+	t.Parallel()
+	text := newDesk(t).refused("orders", rolesAnywhereFields(t, with("profile_arn", "a"), with("role_arn", "b"),
+		with("trust_anchor_arn", "c")))
+	assertRefused(t, text, "profile_arn: ", `"a" is not`)
+	assertProblems(t, text, 3)
+}
+
+func TestShow_CertificateOfAKeyThatIsNotKnownHasNoKeyType(t *testing.T) {
+	t.Parallel()
+	issued := issue(t, newAuthority(t), rolesanywheretest.IssueOptions{PublicKey: ed25519.PublicKey(make([]byte, 32))})
+	conn := New()
+	conn.AuthType, conn.Certificate = AuthRolesAnywhere, string(issued.CertificatePEM)
+	shown, _, err := conn.Show(testTime)
+	if err != nil || shown["certificate_key_type"] != "unknown" {
+		t.Errorf("the key's type is %v, %v", shown["certificate_key_type"], err)
 	}
 }
 
