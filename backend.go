@@ -146,7 +146,8 @@ func newBackend(now func() time.Time, obtain obtainSession, assume assumeRole) *
 	b.vitals = b.newVitalsIndex()
 	b.sessions = b.newSessionPool()
 	b.rotator = b.newRotator()
-	b.statusParts = map[health.Activity]statusPart{health.Rotation: rotationStatus}
+	b.statusParts = map[health.Activity]statusPart{health.Rotation: rotationStatus,
+		health.Renewal: renewalStatus}
 	return b
 }
 
@@ -158,6 +159,9 @@ func (b *backend) Setup(ctx context.Context, config *logical.BackendConfig) erro
 
 // invalidate is called when another node has changed what is stored under the key.
 func (b *backend) invalidate(_ context.Context, key string) {
+	if name, found := strings.CutPrefix(key, rotationPrefix); found {
+		b.vitals.drop(name) // the key itself is the connection's
+	}
 	for _, prefix := range []string{configPrefix, sessionPrefix, scopePrefix, identityPrefix} {
 		names, found := strings.CutPrefix(key, prefix)
 		if !found {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -25,6 +26,19 @@ type monitor struct {
 	events  *health.Events
 	close   context.CancelFunc // ends the sending of events
 	waiting func() int         // how many of the mount's calls wait for their turn
+
+	// What a storage that does not answer makes every read and every connection fail with.
+	unconfirmed, unreadable seldom
+}
+
+// seldom says when a line may be logged that many requests would repeat: once a minute. Its zero value is ready for
+// use. It is safe for concurrent use.
+type seldom struct{ last atomic.Int64 } // uptime; 0: never
+
+func (s *seldom) allows(uptime time.Duration) bool {
+	last := s.last.Load()
+	return (last == 0 || uptime-time.Duration(last) >= time.Minute) &&
+		s.last.CompareAndSwap(last, int64(max(uptime, 1)))
 }
 
 func newMonitor(now func() time.Time, log func() hclog.Logger, sender health.Sender) *monitor {
@@ -132,8 +146,8 @@ func (b *backend) stateOf(name string, v *vitals, now session.Instant) health.St
 		HasCredentials:   v.permanent || known.Session.Live(now),
 		HasReads:         record.HasReads(),
 		SessionFailing:   known.Failures > 0,
-		RenewalFailing:   record.Failure(health.Renewal).Failing(),
-		RotationFailing:  record.Failure(health.Rotation).Failing(),
+		RenewalFailing:   v.failure(health.Renewal, record).Failing(),
+		RotationFailing:  v.failure(health.Rotation, record).Failing(),
 	})
 }
 
@@ -152,7 +166,7 @@ func (b *backend) gauges(ctx context.Context, storage logical.Storage) health.Ga
 		g.Connections[b.stateOf(one.name, one.vitals, now)]++
 		record := b.monitor.records.Find(one.name)
 		for _, activity := range []health.Activity{health.Renewal, health.Rotation} {
-			if record.Failure(activity).Failing() {
+			if one.vitals.failure(activity, record).Failing() {
 				g.Failing[activity]++
 			}
 		}

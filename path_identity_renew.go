@@ -11,6 +11,7 @@ import (
 	"github.com/hashicorp/vault/sdk/framework"
 	"github.com/hashicorp/vault/sdk/logical"
 
+	"github.com/s3conn/vault-plugin-s3conn/internal/connection"
 	"github.com/s3conn/vault-plugin-s3conn/internal/enroll"
 	"github.com/s3conn/vault-plugin-s3conn/internal/field"
 	"github.com/s3conn/vault-plugin-s3conn/internal/health"
@@ -180,4 +181,21 @@ func (l renewalLog) RenewalFailed(name string, state identity.State, err error) 
 		return
 	}
 	l.monitor.upkeep(health.Renewal, name, err, state.Record.NextTry)
+}
+
+// renewalStatus says who renews a connection's certificate, and when.
+func renewalStatus(ctx context.Context, storage logical.Storage, name string) (map[string]any, error) {
+	_, state, err := loadWithIdentity(ctx, storage, name)
+	var unreadable *connection.UnreadableError
+	var unreadableIdentity *identity.UnreadableError
+	switch {
+	case errors.As(err, &unreadable), errors.As(err, &unreadableIdentity):
+		return nil, nil // the state of the connection says so
+	case err != nil || state.Issuer == nil:
+		return nil, err
+	}
+	shown := map[string]any{"issuer_type": state.Issuer.Type}
+	showTime(shown, "renew_at", state.RenewAt())
+	showTime(shown, "last_renewal", state.Record.LastRenewal)
+	return shown, nil
 }

@@ -163,7 +163,9 @@ func (b *backend) sdkFailure(err error) (*logical.Response, error) {
 		return nil, err // Vault forwards the request to a node that can write
 	}
 	if !known {
-		b.Logger().Error("reading credentials for an SDK", "error", err)
+		if b.monitor.unreadable.allows(b.clock().Uptime) {
+			b.Logger().Error("reading credentials for an SDK", "error", err)
+		}
 		return sdkFailed(http.StatusInternalServerError, codeInternal, err), nil
 	}
 	code := codeInvalidRequest

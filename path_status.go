@@ -30,13 +30,14 @@ A connection is
   idle        nobody has read it since the plugin started, so nothing is known
   incomplete  it has no certificate yet
 
-Nothing here calls a service, and no secret is shown. What is said of sessions, failures and reads is what this node
-knows since the plugin's start. The first status after a start reads every connection once.
+Nothing here calls a service, and no secret is shown. What is said of sessions and reads is what this node knows since
+the plugin's start; failures of renewals and rotations are known to every node. The first status after a start reads
+every connection once.
 `
 	statusListSynopsis = "List the connections with their states."
 	statusNameSynopsis = "Show how one connection does, and what to do about it."
 
-	standbyWarning = "this node is a standby: sessions, failures and reads are what this node knows; " +
+	standbyWarning = "this node is a standby: sessions, their failures and reads are what this node knows; " +
 		"ask the active node too"
 )
 
@@ -120,9 +121,10 @@ func statusSchema() map[string]*framework.FieldSchema {
 		"certificate": sometimes(framework.TypeMap, "When AWS stops accepting the certificate: not_after, ttl (whole "+
 			"seconds) and, where an intermediate ends first, intermediate."),
 		"renewal": sometimes(framework.TypeMap,
-			"How the certificate is renewed, with the last_failure."),
+			"How the certificate is renewed: issuer_type, renew_at, last_renewal and the last_failure."),
 		"rotation": sometimes(framework.TypeMap,
-			"How the access key is rotated, with the last_failure."),
+			"How the access key is rotated: last_vault_rotation, next_rotation, previous_access_key, "+
+				"previous_key_end, under_way_since and the last_failure."),
 		"reads": described(framework.TypeMap, "Reads that were answered since the start, by path."),
 	}
 }
@@ -219,7 +221,7 @@ func (b *backend) readStatus(ctx context.Context, req *logical.Request, data *fr
 	if end := v.end.NotAfter; !end.IsZero() {
 		shown["certificate"] = certificateStatus(v, now.Wall)
 	}
-	if err := b.addUpkeep(ctx, req.Storage, name, record, shown); err != nil {
+	if err := b.addUpkeep(ctx, req.Storage, name, v, shown); err != nil {
 		return nil, err
 	}
 	shown["reads"] = map[string]any{"creds": record.Reads(health.Creds), "sdk": record.Reads(health.SDK),
@@ -233,8 +235,9 @@ type statusPart func(ctx context.Context, storage logical.Storage, name string) 
 
 // addUpkeep adds the fields renewal and rotation, where there is something to say.
 func (b *backend) addUpkeep(
-	ctx context.Context, storage logical.Storage, name string, record *health.Record, shown map[string]any,
+	ctx context.Context, storage logical.Storage, name string, v *vitals, shown map[string]any,
 ) error {
+	record := b.monitor.records.Find(name)
 	for _, activity := range []health.Activity{health.Renewal, health.Rotation} {
 		all := map[string]any{}
 		if part := b.statusParts[activity]; part != nil {
@@ -244,7 +247,7 @@ func (b *backend) addUpkeep(
 			}
 			maps.Copy(all, more)
 		}
-		if failure := record.Failure(activity); !failure.Time.IsZero() {
+		if failure := v.failure(activity, record); !failure.Time.IsZero() {
 			all["last_failure"] = failureStatus(failure)
 		}
 		if len(all) > 0 {

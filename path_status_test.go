@@ -13,7 +13,6 @@ import (
 
 	"github.com/hashicorp/vault/sdk/logical"
 
-	"github.com/s3conn/vault-plugin-s3conn/internal/connection"
 	"github.com/s3conn/vault-plugin-s3conn/internal/health"
 )
 
@@ -194,11 +193,9 @@ func TestStatus_FeaturesAddToTheirFields(t *testing.T) {
 func TestStatus_ConnectionWithoutIdentityIsIncomplete(t *testing.T) {
 	t.Parallel()
 	m := newMount(t)
-	conn := connection.New()
-	conn.AuthType, conn.Revision = connection.AuthRolesAnywhere, connection.NewRevision()
-	if err := saveConnection(t.Context(), m.storage, "new", &conn); err != nil {
-		t.Fatal(err)
-	}
+	m.write("new", rolesAnywhereFields(t, with("certificate", absent), with("private_key", absent)))
+	m.wantState("new", health.StateIncomplete, "identity/new/csr")
+	m.refused(logical.ReadOperation, "creds/new", nil) // reading it changes nothing
 	m.wantState("new", health.StateIncomplete, "identity/new/csr")
 }
 

@@ -92,6 +92,7 @@ func (r rotations) Save(ctx context.Context, name string, before, after rotation
 	if err := saveRotation(ctx, r.storage, name, after); err != nil {
 		return err
 	}
+	r.vitals.drop(name)
 	now.State = after
 	r.scheduleRotation(name, now.Due())
 	return nil

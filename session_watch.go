@@ -1,6 +1,7 @@
 package s3conn
 
 import (
+	"errors"
 	"time"
 
 	"github.com/s3conn/vault-plugin-s3conn/internal/health"
@@ -75,9 +76,14 @@ func (w sessionWatch) Dropped(key session.Key, _ *inUse) {
 		"connection", key.Name, "scope", key.Scope)
 }
 
-// Unconfirmed implements session.Observer.
+// Unconfirmed implements session.Observer. Where storage does not answer, every connection in use comes here once a
+// minute.
 func (w sessionWatch) Unconfirmed(key session.Key, err error) {
-	w.Logger().Warn("comparing the connection in use with the stored one; it stays in use", "connection", key.Name,
+	log := w.Logger().Debug
+	if errors.Is(err, session.ErrDefect) || w.monitor.unconfirmed.allows(w.clock().Uptime) {
+		log = w.Logger().Warn
+	}
+	log("comparing the connection in use with the stored one; it stays in use", "connection", key.Name,
 		"scope", key.Scope, "error", err)
 }
 

@@ -101,6 +101,59 @@ func TestWatch_LogsAndSendsEachChangeOnce(t *testing.T) {
 	})
 }
 
+// A connection that fails is read all the time; the log says so once, and once that it works again.
+func TestWatch_ThousandReadsOfAFailingConnectionAreOneLine(t *testing.T) {
+	sessionTest(t, func(t *testing.T, m *mount, aws *service) {
+		m.writeConnections(1)
+		aws.set(func(s *service) { s.err = failedCall(http.StatusForbidden, "AccessDeniedException") })
+		for i := range 1000 {
+			path := []string{"creds/orders-0", "sdk/orders-0"}[i%2]
+			_, _ = m.do(t.Context(), logical.ReadOperation, path, nil)
+			pass(time.Second)
+		}
+		if calls := aws.count(); calls < 10 {
+			t.Errorf("%d calls, want one after each pause", calls)
+		}
+		if lines := m.logged(""); len(lines) != 1 || !strings.Contains(lines[0], "[ERROR]") ||
+			!strings.Contains(lines[0], "orders-0") || !strings.Contains(lines[0], "AccessDeniedException") {
+			t.Errorf("1,000 failed reads are logged as %q, want one error that names the connection and why", lines)
+		}
+		aws.set(func(s *service) { s.err = nil })
+		pass(time.Minute)
+		for range 1000 {
+			m.readCreds(t.Context(), "orders-0")
+		}
+		if lines := m.logged(""); len(lines) != 2 || !strings.Contains(lines[1], "[INFO]") {
+			t.Errorf("then the log has %q, want one line more", lines)
+		}
+	})
+}
+
+// A storage that does not answer fails every read; a line a minute says so, however many connections there are.
+func TestWatch_ReadsWithoutStorageAreALineAMinute(t *testing.T) {
+	sessionTest(t, func(t *testing.T, m *mount, _ *service) {
+		names := m.writeConnections(20)
+		for _, name := range names {
+			m.readCreds(t.Context(), name)
+		}
+		m.write("cold", rolesAnywhereFields(t))
+		m.storage.breakOn(errStorage, "get")
+		const minutes = 10
+		for range minutes * 60 {
+			_, _ = m.do(t.Context(), logical.ReadOperation, "sdk/cold", nil)
+			for _, name := range names {
+				m.readCreds(t.Context(), name)
+			}
+			pass(time.Second)
+		}
+		for _, text := range []string{"comparing the connection in use", "reading credentials for an SDK"} {
+			if lines := m.logged(text); len(lines) == 0 || len(lines) > minutes+1 {
+				t.Errorf("%q is logged %d times in %d minutes, want once a minute", text, len(lines), minutes)
+			}
+		}
+	})
+}
+
 func TestWatch_AnnouncesACertificatesEndOnceADay(t *testing.T) {
 	sessionTest(t, func(t *testing.T, m *mount, _ *service) {
 		server := &eventLog{}

@@ -14,7 +14,9 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/s3conn/vault-plugin-s3conn/internal/connection"
+	"github.com/s3conn/vault-plugin-s3conn/internal/health"
 	"github.com/s3conn/vault-plugin-s3conn/internal/identity"
+	"github.com/s3conn/vault-plugin-s3conn/internal/rotation"
 	"github.com/s3conn/vault-plugin-s3conn/internal/session"
 )
 
@@ -26,8 +28,21 @@ type vitals struct {
 	hasIdentity bool                      // an access key, or a certificate with its key
 	end         connection.CertificateEnd // zero for access keys
 	renewed     bool                      // the certificate is renewed automatically
-	unreadable  bool                      // the stored entry cannot be read; all else is zero
-	readAt      time.Duration             // uptime
+	failures    storedFailures
+	unreadable  bool          // the stored entry cannot be read; all else is zero
+	readAt      time.Duration // uptime
+}
+
+// storedFailures are those whose count outlives the process and is the same on every node. Those of a session, which
+// stand for themselves on each node, are never among them.
+type storedFailures map[health.Activity]health.Failure
+
+// failure is the last failure of an activity, as it is stored or, where nothing fails any more, as this node saw it.
+func (v *vitals) failure(activity health.Activity, record *health.Record) health.Failure {
+	if stored := v.failures[activity]; stored.Failing() {
+		return stored
+	}
+	return record.Failure(activity)
 }
 
 // ended says whether AWS does not accept the certificate any more.
@@ -38,7 +53,7 @@ func (v *vitals) ended(now time.Time) bool {
 // readVitals reads the vitals of one connection. It returns nil when there is none of that name.
 func (b *backend) readVitals(ctx context.Context, storage logical.Storage, name string) (*vitals, error) {
 	readAt := b.clock().Uptime
-	conn, err := loadConnection(ctx, storage, name)
+	conn, state, err := loadWithIdentity(ctx, storage, name)
 	var unreadable *connection.UnreadableError
 	var unreadableIdentity *identity.UnreadableError
 	switch {
@@ -51,8 +66,41 @@ func (b *backend) readVitals(ctx context.Context, storage logical.Storage, name 
 	if conn.UsesRolesAnywhere() {
 		v.permanent, v.hasIdentity, v.end = false, conn.Certificate != "", conn.CertificateEnd()
 		v.renewed = conn.Renewed
+		v.failures = renewalFailures(state)
+		return v, nil
 	}
-	return v, nil
+	v.failures, err = rotationFailures(ctx, storage, name, conn)
+	return v, err
+}
+
+func renewalFailures(state identity.State) storedFailures {
+	record := state.Record
+	if state.Issuer == nil || record.Failures == 0 {
+		return nil
+	}
+	return storedFailures{health.Renewal: {Time: record.LastTry, Error: record.LastError, Count: record.Failures,
+		NextTry: record.NextTry}}
+}
+
+// rotationFailures reads the state of a connection's rotations where it has any. One that cannot be read is logged by
+// the rotation itself.
+func rotationFailures(ctx context.Context, storage logical.Storage, name string, conn *connection.Connection) (
+	storedFailures, error,
+) {
+	if period, _ := conn.Rotation(); period == 0 {
+		return nil, nil
+	}
+	stored, err := loadRotation(ctx, storage, name, conn)
+	switch state := stored.State; {
+	case errors.Is(err, rotation.ErrUnreadable):
+		return nil, nil
+	case err != nil:
+		return nil, err
+	case state.Failures > 0:
+		return storedFailures{health.Rotation: {Time: state.LastTry, Error: state.LastError, Count: state.Failures,
+			NextTry: state.NextTry}}, nil
+	}
+	return nil, nil
 }
 
 const (
