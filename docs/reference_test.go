@@ -54,6 +54,24 @@ func TestReference_NamesEveryPathAndField(t *testing.T) {
 	}
 }
 
+// TestReference_NamesEveryResponseField does the same with what the responses hold.
+func TestReference_NamesEveryResponseField(t *testing.T) {
+	t.Parallel()
+	text := read(t, "docs/reference.md")
+	fields := 0
+	for schema, described := range describe(t).Components.Schemas {
+		for field := range described.Properties {
+			fields++
+			if !strings.Contains(text, "`"+field+"`") {
+				t.Errorf("docs/reference.md does not name the field `%s` of %s", field, schema)
+			}
+		}
+	}
+	if fields < 150 {
+		t.Errorf("the plugin says that it has %d fields", fields)
+	}
+}
+
 // TestReference_FieldsExist finds fields in the reference's tables that their path does not take.
 func TestReference_FieldsExist(t *testing.T) {
 	t.Parallel()

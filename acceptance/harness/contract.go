@@ -23,12 +23,13 @@ import (
 type contract struct {
 	mu       sync.Mutex
 	mounts   map[string]*openapi3.T // by path, with a slash at its end
+	judged   map[string]bool        // the operations of which a response was validated, as named by operations
 	problems []string
 }
 
 // newContract reports at the end of the test what the responses did wrong.
 func newContract(t testing.TB) *contract {
-	c := &contract{mounts: map[string]*openapi3.T{}}
+	c := &contract{mounts: map[string]*openapi3.T{}, judged: map[string]bool{}}
 	t.Cleanup(func() {
 		c.mu.Lock()
 		defer c.mu.Unlock()
@@ -93,11 +94,43 @@ func (w watched) RoundTrip(req *http.Request) (*http.Response, error) {
 		io.Reader
 		io.Closer
 	}{io.MultiReader(bytes.NewReader(start), resp.Body), resp.Body}
-	if err := judge(document, operation(req), path, resp, start); err != nil {
+	template, err := judge(document, operation(req), path, resp, start)
+	w.contract.note(mount, operation(req), template)
+	if err != nil {
 		w.contract.report(fmt.Sprintf("%s %s%s, status %d: %v",
 			req.Method, strings.TrimSuffix(mount, "/"), path, resp.StatusCode, err))
 	}
 	return resp, nil
+}
+
+// note keeps that a response of the operation was validated.
+func (c *contract) note(mount, operation, template string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.judged[operation+" "+mount+strings.TrimPrefix(template, "/")] = true
+}
+
+// Unjudged returns the operations of the mounts' OpenAPI documents of which no successful response was validated in
+// this test so far, sorted, such as "GET s3conn/config/{name}"; LIST is a GET of a path with a slash at its end.
+func (v *Vault) Unjudged() (operations []string) {
+	c := v.contract
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for mount, document := range c.mounts {
+		for template, item := range document.Paths.Map() {
+			for operation := range item.Operations() {
+				if operation == http.MethodGet && strings.HasSuffix(template, "/") {
+					operation = "LIST"
+				}
+				name := operation + " " + mount + strings.TrimPrefix(template, "/")
+				if !c.judged[name] {
+					operations = append(operations, name)
+				}
+			}
+		}
+	}
+	slices.Sort(operations)
+	return operations
 }
 
 // CloseIdleConnections passes on what http.Client.CloseIdleConnections asks for.
@@ -139,19 +172,24 @@ func operation(req *http.Request) string {
 	return req.Method
 }
 
-// judge returns in what a response differs from the document, without repeating the response's values.
-func judge(document *openapi3.T, operation, path string, resp *http.Response, body []byte) error {
+// judge returns the document's path that the response is of, and in what the response differs from the document, without
+// repeating the response's values.
+func judge(document *openapi3.T, operation, path string, resp *http.Response, body []byte) (template string, err error) {
 	if operation == "LIST" {
 		operation, path = http.MethodGet, strings.TrimSuffix(path, "/")+"/"
 	}
-	item := lookUp(document, path)
+	template, item := lookUp(document, path)
 	if item == nil || item.GetOperation(operation) == nil {
-		return errors.New("no such operation")
+		return template, errors.New("no such operation")
 	}
 	declared := item.GetOperation(operation).Responses.Status(resp.StatusCode)
 	if declared == nil {
-		return errors.New("no such status")
+		return template, errors.New("no such status")
 	}
+	return template, judgeContent(declared, resp, body)
+}
+
+func judgeContent(declared *openapi3.ResponseRef, resp *http.Response, body []byte) error {
 	kind, _, err := mime.ParseMediaType(resp.Header.Get("Content-Type"))
 	if err != nil || kind != "application/json" || len(body) == 0 {
 		if content := declared.Value.Content; len(content) > 0 {
@@ -214,7 +252,7 @@ func fits(declared *openapi3.Schema, data map[string]any) error {
 
 // lookUp finds the document's path that a request's path is of; nil if there is none. A path with fewer parameters
 // wins: /status/ is not /status/{name}.
-func lookUp(document *openapi3.T, path string) (found *openapi3.PathItem) {
+func lookUp(document *openapi3.T, path string) (name string, found *openapi3.PathItem) {
 	fewest := len(path) + 1
 	segments := strings.Split(path, "/")
 	for template, item := range document.Paths.Map() {
@@ -228,8 +266,8 @@ func lookUp(document *openapi3.T, path string) (found *openapi3.PathItem) {
 			}
 		}
 		if same && parameters < fewest {
-			found, fewest = item, parameters
+			name, found, fewest = template, item, parameters
 		}
 	}
-	return found
+	return name, found
 }
