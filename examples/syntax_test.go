@@ -3,7 +3,8 @@
 // types, schemas and parsers are at hand:
 //
 //   - kubernetes: every document of Kubernetes itself and of External Secrets is decoded into its own type, strictly.
-//     Those of Vault Secrets Operator and of the Secrets Store CSI driver are checked for syntax alone.
+//     Those of Vault Secrets Operator and of the Secrets Store CSI driver are checked for syntax alone. The acceptance
+//     module holds a real server's answers against what these operators expect.
 //   - aws: the CloudFormation templates are given to cfn-lint where that is installed. The Terraform configuration is
 //     checked for syntax, form and names that nothing declares, and has to grant what the template grants.
 //   - nomad, terraform: syntax and form.
