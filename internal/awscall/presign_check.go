@@ -24,7 +24,7 @@ func (in PresignInput) Check(wrong func(field, text string)) {
 	if !slices.Contains([]string{http.MethodGet, http.MethodHead, http.MethodPut, http.MethodDelete}, in.Method) {
 		wrong("method", "has to be GET, HEAD, PUT or DELETE")
 	}
-	if !bucketPattern.MatchString(in.Bucket) {
+	if !isBucketName(in.Bucket) {
 		wrong("bucket", "is not a bucket's name: those have 3 to 63 lower-case letters, digits, dashes and dots")
 	}
 	if text := CheckKey(in.Key); text != "" {

@@ -109,15 +109,24 @@ func (c *Client) HeadObject(ctx context.Context, store S3, creds Credentials, bu
 	return c.do(ctx, what, creds, func(io.Reader) error { return nil })
 }
 
-// bucketPattern accepts every name that a bucket of S3 has ever been allowed to have. Names with more than letters,
+// The lengths of names are compared beside the patterns: repetitions with bounds compile to hundreds of KiB, at every
+// start of the plugin.
+var bucketPattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]+$`)
+
+// isBucketName accepts every name that a bucket of S3 has ever been allowed to have. Names with more than letters,
 // digits, dots and dashes are of old buckets in us-east-1 and of other stores.
 //
 // https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
-var bucketPattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{1,254}$`)
+func isBucketName(name string) bool {
+	return len(name) <= maxBucketName && bucketPattern.MatchString(name)
+}
 
 // hostBucket is a name that can be a host name's first label. One with dots would be several, to which a TLS
 // certificate for *.HOST does not apply.
-var hostBucket = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$`)
+var hostBucket = regexp.MustCompile(`^[a-z0-9][a-z0-9-]+[a-z0-9]$`)
+
+// maxHostLabel is the longest label of a host name.
+const maxHostLabel = 63
 
 // bucketURL returns the address of an object, or of the bucket where key is empty.
 func (s S3) bucketURL(bucket, key string) (*url.URL, error) {
@@ -125,7 +134,7 @@ func (s S3) bucketURL(bucket, key string) (*url.URL, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !bucketPattern.MatchString(bucket) {
+	if !isBucketName(bucket) {
 		return nil, errors.New("reading the bucket's name: it is not one that S3 allows")
 	}
 	base := u.EscapedPath()
@@ -142,7 +151,7 @@ func (s S3) bucketURL(bucket, key string) (*url.URL, error) {
 
 func (s S3) inPath(u *url.URL, bucket string) bool {
 	_, notIP := netip.ParseAddr(u.Hostname())
-	return s.PathStyle || notIP == nil || !hostBucket.MatchString(bucket)
+	return s.PathStyle || notIP == nil || len(bucket) > maxHostLabel || !hostBucket.MatchString(bucket)
 }
 
 // percentEncode encodes all but the unreserved characters of RFC 3986, as Signature Version 4 wants it.

@@ -215,6 +215,12 @@ func TestBucketURL_PutsTheBucketWhereItFits(t *testing.T) {
 		{S3{Endpoint: "https://store.example"}, "Orders_1", "a", "https://store.example/Orders_1/a"},
 		{S3{Endpoint: "https://store.example"}, "orders", "a b+ü%2F?#&=;@:!*'()~",
 			"https://orders.store.example/a%20b%2B%C3%BC%252F%3F%23%26%3D%3B%40%3A%21%2A%27%28%29~"},
+		{S3{Endpoint: "https://store.example"}, strings.Repeat("a", 63), "a",
+			"https://" + strings.Repeat("a", 63) + ".store.example/a"},
+		{S3{Endpoint: "https://store.example"}, strings.Repeat("a", 64), "a",
+			"https://store.example/" + strings.Repeat("a", 64) + "/a"},
+		{S3{Endpoint: "https://store.example"}, strings.Repeat("a", 255), "a",
+			"https://store.example/" + strings.Repeat("a", 255) + "/a"},
 	} {
 		u, err := tt.store.bucketURL(tt.bucket, tt.key)
 		if err != nil || u.String() != tt.want {

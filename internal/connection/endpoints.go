@@ -7,12 +7,14 @@ import (
 	"github.com/s3conn/vault-plugin-s3conn/internal/problem"
 )
 
-var s3RegionName = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
+var s3RegionName = regexp.MustCompile(`^[A-Za-z0-9._-]+$`)
+
+const maxS3Region = 64
 
 func checkS3(problems *problem.List, c *Connection) {
 	checkEndpoint(problems, "s3_endpoint", c.S3Endpoint, network.PlainHTTP{Allowed: c.S3AllowHTTP,
 		Hint: ", or s3_allow_http=true inside a private network"})
-	if c.S3Region != "" && !s3RegionName.MatchString(c.S3Region) {
+	if c.S3Region != "" && (len(c.S3Region) > maxS3Region || !s3RegionName.MatchString(c.S3Region)) {
 		problems.Add("s3_region", "%s is not a region's name; use letters, digits, dots, underscores and dashes, at "+
 			"most 64",
 			problem.Quote(c.S3Region))

@@ -40,11 +40,13 @@ func Regions() []string {
 	}
 }
 
-// customRegion also keeps a region safe to place in a host name.
-var customRegion = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
+// customRegion also keeps a region safe to place in a host name, of which it is a label.
+var customRegion = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]*[a-z0-9])?$`)
+
+const maxCustomRegion = 63
 
 func checkRegion(problems *problem.List, c *Connection) {
-	if c.CustomRegion != "" && !customRegion.MatchString(c.CustomRegion) {
+	if c.CustomRegion != "" && (len(c.CustomRegion) > maxCustomRegion || !customRegion.MatchString(c.CustomRegion)) {
 		problems.Add("custom_region", "%s is not a region's name; use lower-case letters, digits and dashes, at "+
 			"most 63",
 			problem.Quote(c.CustomRegion))

@@ -55,3 +55,12 @@ func TestRegions_AreThoseOfTheSDK(t *testing.T) {
 		t.Errorf("Regions() = %v, want %v", got, want)
 	}
 }
+
+func TestRegions_OfOnesOwnHaveALength(t *testing.T) {
+	t.Parallel()
+	for field, longest := range map[string]int{"custom_region": 63, "s3_region": 64} {
+		newDesk(t).write("orders", accessKeyFields(with(field, strings.Repeat("a", longest))))
+		text := newDesk(t).refused("orders", accessKeyFields(with(field, strings.Repeat("a", longest+1))))
+		assertRefused(t, text, field, "is not a region's name")
+	}
+}

@@ -42,6 +42,8 @@ func TestSettingsCheck(t *testing.T) {
 		"leaves its place": {func(s *Settings) { s.PKIPath = "pki/../sys" },
 			`pki_path: "pki/../sys" is not a name`},
 		"a query":      {func(s *Settings) { s.PKIRole = "role?x" }, `pki_role: "role?x" is not a name`},
+		"a long name":  {func(s *Settings) { s.PKIRole = strings.Repeat("a", 255) }, ""},
+		"a longer one": {func(s *Settings) { s.PKIRole = strings.Repeat("a", 256) }, "pki_role: "},
 		"two segments": {func(s *Settings) { s.PKIRole = "a/b" }, `pki_role: "a/b" is not a name`},
 		"a header's end": {func(s *Settings) { s.Namespace = "a\r\nX-Y: z" },
 			`namespace: "a\r\nX-Y: z" is not a name`},

@@ -54,18 +54,9 @@ type Settings struct {
 // after name resolution, so that DNS cannot smuggle them in. Whoever reads a body bounds it. The caller closes the
 // client's idle connections. The client is safe for concurrent use.
 func NewClient(s Settings) (*http.Client, error) {
-	roots, err := x509.SystemCertPool()
+	roots, err := rootsWith(s.CACert)
 	if err != nil {
-		roots = x509.NewCertPool()
-	}
-	if s.CACert != "" {
-		certificates, err := ParseCertificates(s.CACert)
-		if err != nil {
-			return nil, fmt.Errorf("reading ca_cert: %w", err)
-		}
-		for _, one := range certificates {
-			roots.AddCert(one)
-		}
+		return nil, err
 	}
 	proxy, err := proxyFor(s.ProxyURL)
 	if err != nil {
@@ -95,6 +86,26 @@ func NewClient(s Settings) (*http.Client, error) {
 		},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}, nil
+}
+
+// rootsWith returns the system's roots and the given certificates. It returns nil for the system's alone, which Go reads
+// at the first TLS handshake: they take megabytes that a client without TLS has no use for.
+func rootsWith(caCert string) (*x509.CertPool, error) {
+	if caCert == "" {
+		return nil, nil
+	}
+	certificates, err := ParseCertificates(caCert)
+	if err != nil {
+		return nil, fmt.Errorf("reading ca_cert: %w", err)
+	}
+	roots, err := x509.SystemCertPool()
+	if err != nil {
+		roots = x509.NewCertPool()
+	}
+	for _, one := range certificates {
+		roots.AddCert(one)
+	}
+	return roots, nil
 }
 
 // proxyFor sends what goes to loopback directly: a proxy elsewhere would get a plain http request with its session

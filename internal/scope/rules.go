@@ -11,13 +11,24 @@ import (
 )
 
 var (
-	bucketName    = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`)
+	bucketName    = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]+[a-z0-9]$`)
 	fourNumbers   = regexp.MustCompile(`^[0-9]+(\.[0-9]+){3}$`)
 	vpcEndpointID = regexp.MustCompile(`^vpce-[0-9a-f]{8,17}$`)
 	accountID     = regexp.MustCompile(`^[0-9]{12}$`)
-	roleResource  = regexp.MustCompile(`^role/([\x21-\x2e\x30-\x7e]+/)*[A-Za-z0-9_+=,.@-]{1,64}$`)
-	keyResource   = regexp.MustCompile(`^key/[A-Za-z0-9-]{1,64}$`)
+	roleResource  = regexp.MustCompile(`^role/([\x21-\x2e\x30-\x7e]+/)*[A-Za-z0-9_+=,.@-]+$`)
+	keyResource   = regexp.MustCompile(`^key/[A-Za-z0-9-]+$`)
 )
+
+// Lengths are compared beside the patterns: a repetition with bounds takes its multiple of memory at every start.
+const (
+	maxBucketName   = 63
+	maxResourceName = 64 // of a role or a key
+)
+
+// matches says whether a resource is of the pattern and the name at its end no longer than AWS allows.
+func matches(pattern *regexp.Regexp, resource string) bool {
+	return len(resource)-strings.LastIndexByte(resource, '/')-1 <= maxResourceName && pattern.MatchString(resource)
+}
 
 // bucketFault says what keeps a text from being the name of a general purpose bucket.
 //
@@ -34,7 +45,7 @@ func bucketFault(name string) string {
 				"scope cannot name; give a policy instead", reserved)
 		}
 	}
-	if !bucketName.MatchString(name) || strings.Contains(name, "..") || fourNumbers.MatchString(name) {
+	if len(name) > maxBucketName || !bucketName.MatchString(name) || strings.Contains(name, "..") || fourNumbers.MatchString(name) {
 		return "is no bucket's name; it has 3 to 63 lower-case letters, digits, dots and dashes, begins and ends " +
 			"with a letter or digit, has no two dots in a row and is no IP address"
 	}
@@ -67,7 +78,7 @@ func checkRole(s *Scope, f Facts, problems *problem.List) {
 		role, isARN := parseARN(s.RoleARN)
 		switch {
 		case !isARN || role.service != "iam" || role.region != "" || !accountID.MatchString(role.account) ||
-			!roleResource.MatchString(role.resource):
+			!matches(roleResource, role.resource):
 			problems.Add("role_arn", "%s is not a role's ARN; %s", problem.Quote(s.RoleARN), example)
 		case f.Partition != "" && role.partition != f.Partition:
 			problems.Add("role_arn", "is in partition %s, and the connection's region belongs to %q",
@@ -85,7 +96,7 @@ func checkKMSKeys(s *Scope, f Facts, problems *problem.List) (warnings []string)
 		key, isARN := parseARN(text)
 		switch {
 		case !isARN || key.service != "kms" || key.region == "" || !accountID.MatchString(key.account) ||
-			!keyResource.MatchString(key.resource):
+			!matches(keyResource, key.resource):
 			problems.Add("kms_key_arns", "%s is not a key's ARN; %s", problem.Quote(text), example)
 			return nil
 		case key.partition != s.partition(f):

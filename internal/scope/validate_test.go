@@ -234,6 +234,33 @@ func TestValidate_WarnsOfWhatMayNotBeMeant(t *testing.T) {
 	}
 }
 
+func TestValidate_NamesHaveALength(t *testing.T) {
+	t.Parallel()
+	const account = ":123456789012:"
+	for field, set := range map[string]struct {
+		longest int
+		to      func(s *Scope, name string)
+	}{
+		"buckets": {63, func(s *Scope, name string) { s.Buckets = []string{name} }},
+		"role_arn": {64, func(s *Scope, name string) {
+			s.RoleARN = "arn:aws:iam:" + account + "role/" + strings.Repeat("path/", 20) + name
+		}},
+		"kms_key_arns": {64, func(s *Scope, name string) {
+			s.KMSKeyARNs = []string{"arn:aws:kms:us-east-1" + account + "key/" + name}
+		}},
+	} {
+		for _, length := range []int{set.longest, set.longest + 1} {
+			_, err := validate(scopeOf(func(s *Scope) { set.to(s, strings.Repeat("a", length)) }), chained())
+			if length == set.longest && err != nil {
+				t.Errorf("%s of %d characters: %v", field, length, err)
+			}
+			if length > set.longest {
+				wantProblem(t, err, field+": ")
+			}
+		}
+	}
+}
+
 func TestOutlives_NamesTheScopeAndWhatStandsInTheWay(t *testing.T) {
 	t.Parallel()
 	long := scopeOf(func(s *Scope) { s.RoleARN, s.Duration, s.SourceIdentity = testRole, 43200, "ann" })
