@@ -20,11 +20,14 @@ const (
 
 Obtains a fresh session for the scope (never the one that readers share), lists what the scope may list, and tries to
 list and to read outside of it, where both have to be refused: in the same bucket where the scope has prefixes, and
-else in another bucket that the connection itself can list. Nothing is ever written.
+else in another bucket that the connection itself can list. A second session of the role, whose session policy opens
+those places alone, then has to be let in there: or else it was the role that refused, and not the session policy.
+Nothing is ever written, and neither session is handed out.
 
-It returns who the credentials are, how much of AWS's room for policies and tags is used, and fence: "proven", or "not
-provable" where there is nothing outside to try or the scope has a policy of its own, which the store alone can judge.
-The test fails with the service's own words, or because the store does not obey session policies.
+It returns who the credentials are, how much of AWS's room for policies and tags is used, and fence: "proven"; "not
+proven" with the reason, where the role itself may not list or read outside; or "not provable" where there is nothing
+outside to try or the scope has a policy of its own, which the store alone can judge. The test fails with the
+service's own words, or because the store does not obey session policies.
 
 The templates of a scope are rendered for the token that writes.
 `
@@ -38,7 +41,7 @@ func (b *backend) testScopePath() *framework.Path {
 		HelpDescription: testScopeDescription,
 		Fields:          b.scopeNames,
 		Operations: map[logical.Operation]framework.OperationHandler{
-			logical.UpdateOperation: &framework.PathOperation{Callback: b.withStatus(b.testScope),
+			logical.UpdateOperation: &framework.PathOperation{Callback: b.withStatusWithin(testWait, b.testScope),
 				Summary: testScopeSynopsis,
 				Responses: map[int][]framework.Response{
 					http.StatusOK: {{Description: "The test passed.", Fields: testScopeSchema()}}},
@@ -57,7 +60,8 @@ func testScopeSchema() map[string]*framework.FieldSchema {
 			Description: "Per cent of AWS's room for session policies and tags that is used; 0 where the store does " +
 				"not say."},
 		"fence": {Type: framework.TypeString, Required: true,
-			Description: "\"proven\": a list and a read outside the scope were refused; or \"not provable\"."},
+			Description: "\"proven\": a list and a read outside the scope were refused, where the role itself may do " +
+				"both; \"not proven\" with the reason; or \"not provable\"."},
 		"listed": {Type: framework.TypeStringSlice, Required: true,
 			Description: "What was listed, as bucket/prefix."},
 		"refused": {Type: framework.TypeStringSlice, Required: true,
@@ -107,7 +111,7 @@ func (r *scopeProbe) response() map[string]any {
 		"identity":           identity,
 		"expiration":         r.session.Expiration.UTC().Format(time.RFC3339),
 		"packed_policy_size": r.session.PackedPolicySize,
-		"fence":              r.fence.Verdict(),
+		"fence":              r.verdict,
 		"listed":             targetNames(r.fence.Inside),
 		"refused":            targetNames(r.fence.Outside),
 		"assume_role_ms":     r.assumeRole.Milliseconds(),

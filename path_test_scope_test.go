@@ -3,114 +3,15 @@ package s3conn
 import (
 	"errors"
 	"net/http"
-	"net/http/httptest"
 	"reflect"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/hashicorp/vault/sdk/logical"
 
 	"github.com/s3conn/vault-plugin-s3conn/internal/awstest"
-	"github.com/s3conn/vault-plugin-s3conn/internal/budget"
-	"github.com/s3conn/vault-plugin-s3conn/internal/scope/iamtest"
-	"github.com/s3conn/vault-plugin-s3conn/internal/source"
 )
-
-const fencedRole = "arn:aws:iam::123456789012:role/app"
-
-// fencedStore is an S3 with an STS. It obeys session policies as far as it is told to.
-type fencedStore struct {
-	*httptest.Server
-	sts     *awstest.Server
-	buckets []string
-	// ignores names the actions for which session policies are not looked at, refuses those that nobody may do.
-	ignores, refuses string
-
-	mu       sync.Mutex
-	policies map[string]*iamtest.Policy // by the session's access key
-	methods  map[string]int
-}
-
-func newFencedStore(t *testing.T, now func() time.Time, buckets ...string) *fencedStore {
-	t.Helper()
-	s := &fencedStore{buckets: buckets, policies: map[string]*iamtest.Policy{}, methods: map[string]int{}}
-	s.Server = httptest.NewServer(s)
-	t.Cleanup(s.Close)
-	s.sts = awstest.NewServer(awstest.Options{Now: now, Roles: []awstest.Role{{ARN: fencedRole}}, HandOff: s.handOff,
-		PackedSize: func(awstest.AssumeRoleRequest) int { return 21 }})
-	t.Cleanup(s.sts.Close)
-	return s
-}
-
-// handOff makes the credentials of a session, whose policy the store knows.
-func (s *fencedStore) handOff(request awstest.AssumeRoleRequest) (awstest.Session, error) {
-	policy, err := iamtest.Parse(request.Policy)
-	if err != nil {
-		return awstest.Session{}, err
-	}
-	key := "ASIA" + request.SessionName
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.policies[key] = policy
-	return awstest.Session{AccessKey: key, SecretKey: canaryText, SessionToken: canaryText + "-token"}, nil
-}
-
-func (s *fencedStore) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	_, rest, _ := strings.Cut(r.Header.Get("Authorization"), "Credential=")
-	key, _, _ := strings.Cut(rest, "/")
-	s.mu.Lock()
-	s.methods[r.Method]++
-	policy := s.policies[key]
-	s.mu.Unlock()
-	bucket, object, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
-	if bucket == "" {
-		body := "<ListAllMyBucketsResult><Buckets>"
-		for _, one := range s.buckets {
-			body += "<Bucket><Name>" + one + "</Name></Bucket>"
-		}
-		say(http.StatusOK, "application/xml", body+"</Buckets></ListAllMyBucketsResult>")(w, r)
-		return
-	}
-	prefix := r.URL.Query().Get("prefix")
-	request := iamtest.List("aws", bucket, &prefix, nil)
-	if r.Method == http.MethodHead {
-		request = iamtest.Object("s3:GetObject", "aws", bucket, object, nil)
-	}
-	allowed := policy == nil || strings.Contains(s.ignores, request.Action) || policy.Allows(request)
-	switch {
-	case !allowed || strings.Contains(s.refuses, request.Action):
-		say(http.StatusForbidden, "application/xml",
-			"<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>")(w, r)
-	case r.Method == http.MethodHead:
-		w.WriteHeader(http.StatusNotFound)
-	default:
-		say(http.StatusOK, "application/xml", "<ListBucketResult></ListBucketResult>")(w, r)
-	}
-}
-
-// fencedMount has the connection "store" with access keys, and scopes as they are given.
-func fencedMount(t *testing.T, buckets ...string) (*mount, *fencedStore) {
-	t.Helper()
-	m := newMount(t)
-	store := newFencedStore(t, m.clock.Now, buckets...)
-	m.assumer = (&source.STS{Now: m.clock.Now, Turns: newTurns(t), Mount: &budget.Mount{}}).Obtain
-	m.start()
-	m.backend.entities = newEntities(m.clock.Now, (&directory{}).ask)
-	key := store.sts.AddUser("app")
-	m.write("store", map[string]any{"access_key": key.ID, "secret_key": key.Secret, "s3_endpoint": store.URL,
-		"s3_path_style": true,
-		"sts_endpoint":  store.sts.URL})
-	return m, store
-}
-
-func (m *mount) testScopeOf(fields map[string]any) (*logical.Response, error) {
-	m.t.Helper()
-	m.writeScopeOf("store", "one", changed(map[string]any{"role_arn": fencedRole, "session_name": "one"},
-		[]map[string]any{fields}))
-	return m.do(m.t.Context(), logical.UpdateOperation, "test/store/one", nil)
-}
 
 func TestTestScope_ProvesTheFence(t *testing.T) {
 	t.Parallel()
@@ -184,6 +85,59 @@ func TestTestScope_NamesAStoreThatIgnoresSessionPolicies(t *testing.T) {
 	}
 }
 
+// What the role itself may not do is refused by every store, also by one that ignores session policies.
+func TestTestScope_ARolesOwnRefusalProvesNothing(t *testing.T) {
+	t.Parallel()
+	const (
+		lists  = `{"Effect":"Allow","Action":"s3:ListBucket","Resource":"arn:aws:s3:::analytics"}`
+		inside = `{"Effect":"Allow","Action":"s3:GetObject","Resource":"arn:aws:s3:::analytics/reports/*"}`
+		below  = `{"Effect":"Allow","Action":"s3:ListBucket","Resource":"arn:aws:s3:::analytics","Condition":` +
+			`{"StringLike":{"s3:prefix":"reports/*"}}}`
+		all = `{"Effect":"Allow","Action":"s3:*","Resource":"*"}`
+	)
+	for _, row := range []struct{ name, role, ignores, fence string }{
+		{"the role may do no more, and the store ignores policies", inside + "," + below, "s3:ListBucket s3:GetObject",
+			"not proven: the role itself may neither list nor read outside of the scope"},
+		{"the role may do no more", inside + "," + below, "", "not proven: the role itself may neither list nor read"},
+		{"the role lists all, and the store ignores policies for reads", inside + "," + lists, "s3:GetObject",
+			"not proven for reads: lists are, but the role itself may not read"},
+		{"the role may do everything", all, "", "proven"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			m, store := fencedMount(t, "analytics")
+			store.ignores = row.ignores
+			store.roleAllows(t, row.role)
+			resp, err := m.testScopeOf(map[string]any{"buckets": "analytics", "prefixes": "reports/"})
+			if err != nil || resp.IsError() {
+				t.Fatalf("the test failed: %v, %+v", err, resp)
+			}
+			fence := resp.Data["fence"].(string)
+			if !strings.HasPrefix(fence, row.fence) || (fence == "proven") != (row.fence == "proven") {
+				t.Errorf("the fence is %q, want %q", fence, row.fence)
+			}
+		})
+	}
+}
+
+// The second session is asked for with the scope's own settings, and opens nothing inside of the scope.
+func TestTestScope_TheCounterpartIsNarrowToo(t *testing.T) {
+	t.Parallel()
+	m, store := fencedMount(t, "analytics")
+	resp, err := m.testScopeOf(map[string]any{"buckets": "analytics", "prefixes": "reports/"})
+	if err != nil || resp.IsError() {
+		t.Fatalf("the test failed: %v, %+v", err, resp)
+	}
+	var policies []string
+	for _, one := range store.sts.Requests() {
+		policies = append(policies, one.Parameters.Get("Policy"))
+	}
+	if len(policies) != 2 || strings.Contains(policies[1], "reports/") ||
+		!strings.Contains(policies[1], "arn:aws:s3:::analytics/s3conn-test-of-the-fence") {
+		t.Errorf("the sessions' policies are %q", policies)
+	}
+}
+
 func TestTestScope_FailuresSayWhatWasTried(t *testing.T) {
 	t.Parallel()
 	prefixed := map[string]any{"buckets": "analytics", "prefixes": "reports/"}
@@ -200,6 +154,9 @@ func TestTestScope_FailuresSayWhatWasTried(t *testing.T) {
 		}, []string{"AssumeRole: AccessDenied", "trust policy"}},
 		{"STS is throttled", func(s *fencedStore) { s.sts.Inject(awstest.Throttling("AssumeRole", 0)) },
 			[]string{"Throttling: Rate exceeded"}},
+		{"the store fails for the second session", func(s *fencedStore) { s.worksFor = 1 },
+			[]string{`trying what the role itself may do at "analytics/reports-s3conn-test-of-the-fence"`,
+				"ListObjectsV2: InternalError"}},
 		{"the store is gone", func(s *fencedStore) { s.Close() }, []string{"listing what it opens", "ListObjectsV2"}},
 	} {
 		m, store := fencedMount(t, "analytics")

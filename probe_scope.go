@@ -25,20 +25,19 @@ const (
 type scopeProbe struct {
 	session    session.Session
 	fence      scope.Fence
+	verdict    string // of the fence
 	assumeRole time.Duration
 }
 
-// probeScope tests a scope with a session of its own: what lies inside has to be open, and what lies outside shut.
+// probeScope tests a scope with a session of its own: what lies inside has to be open, and what lies outside shut. A
+// second session shows whether the role itself would have been let in there.
 func (b *backend) probeScope(ctx context.Context, conn *connection.Connection, narrowed *scope.Rendered) (*scopeProbe,
 	error) {
 	ctx, cancel := context.WithTimeout(ctx, maxProbeWait)
 	defer cancel()
-	caller := ownCredentials(conn)
-	if conn.UsesRolesAnywhere() {
-		var err error
-		if caller, err = b.obtain(ctx, conn, budget.Test); err != nil {
-			return nil, err
-		}
+	caller, err := b.testCaller(ctx, conn)
+	if err != nil {
+		return nil, err
 	}
 	start := b.now()
 	s, err := b.assume(ctx, conn, caller, narrowed, budget.Test)
@@ -63,7 +62,29 @@ func (b *backend) probeScope(ctx context.Context, conn *connection.Connection, n
 		}
 	}
 	probe.fence = narrowed.Fence(others)
-	return probe, store.tryFence(ctx, callCredentials(&s), probe.fence)
+	if err := store.tryFence(ctx, callCredentials(&s), probe.fence); err != nil {
+		return nil, err
+	}
+	counterpart, places := narrowed.Counterpart(probe.fence.Outside)
+	if len(places) == 0 {
+		probe.verdict = probe.fence.Verdict(false, false)
+		return probe, nil
+	}
+	other, err := b.assume(ctx, conn, caller, counterpart, budget.Test)
+	if err != nil {
+		return nil, err
+	}
+	lists, reads, err := store.openPlaces(ctx, callCredentials(&other), places)
+	probe.verdict = probe.fence.Verdict(lists, reads)
+	return probe, err
+}
+
+// testCaller returns the credentials that a test assumes roles with: a session of its own, or the access key.
+func (b *backend) testCaller(ctx context.Context, conn *connection.Connection) (session.Session, error) {
+	if conn.UsesRolesAnywhere() {
+		return b.obtain(ctx, conn, budget.Test)
+	}
+	return ownCredentials(conn), nil
 }
 
 // ownCredentials are the connection's access key.
@@ -111,13 +132,42 @@ func (s *objectStore) tryFence(ctx context.Context, creds awscall.Credentials, f
 	return nil
 }
 
+// openPlaces says whether the credentials may list and read at one of the places.
+func (s *objectStore) openPlaces(ctx context.Context, creds awscall.Credentials, places []scope.Target) (
+	lists, reads bool, err error,
+) {
+	calls := []struct {
+		operation string
+		try       func(ctx context.Context, store awscall.S3, creds awscall.Credentials, bucket, key string) error
+		allowed   *bool
+	}{{opListObjects, s.client.ListObjects, &lists}, {opHeadObject, s.client.HeadObject, &reads}}
+	for _, call := range calls {
+		for _, place := range places {
+			err := call.try(ctx, s.address, creds, place.Bucket, place.Key)
+			if *call.allowed = err == nil || isMissingKey(err); *call.allowed {
+				break
+			}
+			if !awscall.IsAccessDenied(err) {
+				return false, false, fmt.Errorf("testing the scope: trying what the role itself may do at %s: %w",
+					targetName(place), upstream.Describe(call.operation, err))
+			}
+		}
+	}
+	return lists, reads, nil
+}
+
+// isMissingKey says whether a store has looked for a key that does not exist.
+func isMissingKey(err error) bool {
+	var refusal *awscall.Refusal
+	return awscall.IsNotFound(err) && errors.As(err, &refusal) && refusal.Code != "NoSuchBucket"
+}
+
 // refusedOutside returns nil for a call outside the scope that was refused for want of a permission, and only then.
 func refusedOutside(operation string, target scope.Target, err error) error {
-	var refusal *awscall.Refusal
 	switch {
 	case awscall.IsAccessDenied(err):
 		return nil
-	case err == nil, awscall.IsNotFound(err) && errors.As(err, &refusal) && refusal.Code != "NoSuchBucket":
+	case err == nil, isMissingKey(err):
 		return &openFenceError{operation, target}
 	}
 	return fmt.Errorf("testing the scope: trying what lies outside, %s: %w", targetName(target),

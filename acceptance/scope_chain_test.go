@@ -41,6 +41,25 @@ func TestScopeChain_FenceHoldsFromRolesAnywhereToTheStore(t *testing.T) {
 	}
 }
 
+// A role that may do no more than the scope refuses outside of it by itself.
+func TestScopeChain_ARolesOwnRefusalIsNotCalledAProof(t *testing.T) {
+	t.Parallel()
+	s := newChainStack(t, 0)
+	s.write("config/orders", s.fields(nil))
+	for role, want := range map[string]string{scopeRoleARN: "proven",
+		limitedRoleARN: "not proven: the role itself may neither list nor read outside of the scope"} {
+		s.write("scopes/orders/reports", map[string]any{"role_arn": role, "buckets": bucketName, "prefixes": "reports/"})
+		calls := s.sts.Calls("AssumeRole")
+		fence, _ := s.write("test/orders/reports", map[string]any{}).Data["fence"].(string)
+		if !strings.HasPrefix(fence, want) || (fence == "proven") != (want == "proven") {
+			t.Errorf("the fence of a scope with %s is %q, want %q", role, fence, want)
+		}
+		if made := s.sts.Calls("AssumeRole") - calls; made != 2 {
+			t.Errorf("the test made %d AssumeRole, want one for the scope and one for what lies outside", made)
+		}
+	}
+}
+
 func TestScopeChain_AnotherAccountsRole(t *testing.T) {
 	t.Parallel()
 	s := newChainStack(t, 0, awstest.Role{ARN: farRoleARN, ExternalID: farID},

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"strings"
 	"testing"
 	"time"
 
@@ -118,6 +119,13 @@ func TestScope_MotoJudgesAssumeRole(t *testing.T) {
 	// What the test of a scope is for: a store that obeys no session policy is named.
 	assertSays(t, s.refused("test/store/reports", map[string]any{}), "was not refused",
 		"this store ignores session policies", "do not hand them out")
+	// And where the role itself may do nothing, nothing is proven by its refusals.
+	s.write("scopes/store/barred", map[string]any{"role_arn": "arn:aws:iam::" + account + ":role/barred",
+		"buckets": bucketName, "prefixes": "reports-", "access": "read"})
+	fence, _ := s.write("test/store/barred", map[string]any{}).Data["fence"].(string)
+	if !strings.HasPrefix(fence, "not proven: the role itself may neither list nor read") {
+		t.Errorf("the fence of a role that may do nothing, at a store that ignores session policies, is %q", fence)
+	}
 
 	connection["secret_key"] = "CANARY-wrong"
 	s.write("config/wrong", connection)

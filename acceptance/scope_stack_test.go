@@ -14,9 +14,10 @@ import (
 )
 
 const (
-	scopeRoleARN = roleARN + "-scopes"
-	farRoleARN   = "arn:aws:iam::999999999999:role/partner"
-	farID        = "example-external-id"
+	scopeRoleARN   = roleARN + "-scopes"
+	limitedRoleARN = roleARN + "-limited"
+	farRoleARN     = "arn:aws:iam::999999999999:role/partner"
+	farID          = "example-external-id"
 )
 
 // chainStack is a stack with the whole chain behind a scope: Roles Anywhere grants the connection's session, with which
@@ -33,7 +34,8 @@ func newChainStack(t *testing.T, life time.Duration, roles ...awstest.Role) *cha
 	s := &chainStack{sessionStack: newSessionStack(t, harness.VaultOptions{InMemory: true},
 		rolesanywheretest.Options{})}
 	s.sts = awstest.NewServer(awstest.Options{Region: harness.MinIORegion, HandOff: s.handOff(life),
-		Roles: append(roles, awstest.Role{ARN: roleARN}, awstest.Role{ARN: scopeRoleARN})})
+		Roles: append(roles, awstest.Role{ARN: roleARN}, awstest.Role{ARN: scopeRoleARN},
+			awstest.Role{ARN: limitedRoleARN})})
 	t.Cleanup(s.sts.Close)
 	s.aws.vended = func(r rolesanywheretest.SessionRequest, c rolesanywheretest.Credentials) {
 		s.sts.AddSession(awstest.Session{AccessKey: c.AccessKeyID, SecretKey: c.SecretAccessKey,
@@ -60,7 +62,11 @@ func (s *chainStack) handOff(life time.Duration) func(awstest.AssumeRoleRequest)
 			return awstest.Session{AccessKey: "ASIA" + rand.Text()[:16], SecretKey: rand.Text(),
 				SessionToken: rand.Text()}, nil
 		}
-		made, err := s.minio.AssumeRole(s.t.Context(), max(shortestSTS, r.Duration), r.Policy)
+		policy := r.Policy
+		if r.RoleARN == limitedRoleARN {
+			policy = withinRole(policy)
+		}
+		made, err := s.minio.AssumeRole(s.t.Context(), max(shortestSTS, r.Duration), policy)
 		session := awstest.Session{AccessKey: made.AccessKeyID, SecretKey: made.SecretAccessKey,
 			SessionToken: made.SessionToken}
 		if life > 0 {
@@ -68,6 +74,15 @@ func (s *chainStack) handOff(life time.Duration) func(awstest.AssumeRoleRequest)
 		}
 		return session, err
 	}
+}
+
+// withinRole adds to a session policy what a role that may list and read below reports/ alone refuses: MinIO takes one
+// policy for a session and has no roles.
+func withinRole(policy string) string {
+	const refused = `,{"Effect":"Deny","Action":"s3:GetObject","NotResource":"arn:aws:s3:::` + bucketName + `/reports/*"},` +
+		`{"Effect":"Deny","Action":"s3:ListBucket","Resource":"arn:aws:s3:::*",` +
+		`"Condition":{"StringNotLike":{"s3:prefix":"reports/*"}}}]}`
+	return strings.TrimSuffix(policy, "]}") + refused
 }
 
 // fields is a roles_anywhere connection whose STS is the stand-in.

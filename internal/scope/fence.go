@@ -9,6 +9,12 @@ import (
 const (
 	FenceProven      = "proven"
 	FenceNotProvable = "not provable"
+
+	// A refusal that the role itself would have met shows nothing of the session policy.
+	unprovenBoth  = "not proven: the role itself may neither list nor read" + unprovenWhy
+	unprovenReads = "not proven for reads: lists are, but the role itself may not read" + unprovenWhy
+	unprovenLists = "not proven for lists: reads are, but the role itself may not list" + unprovenWhy
+	unprovenWhy   = " outside of the scope, so that the refusal there may be the role's and not the session policy's"
 )
 
 // Target is a place in a store. Key is a key for a read and a prefix for a list.
@@ -50,12 +56,43 @@ func (r *Rendered) Fence(others []string) Fence {
 	return plan
 }
 
-// Verdict is what the test may say of the fence after everything in Outside was refused.
-func (f Fence) Verdict() string {
-	if len(f.Outside) == 0 {
+// Verdict is what the test may say of the fence after everything in Outside was refused. lists and reads say whether
+// the role itself may list and read at one of these places: see [Rendered.Counterpart].
+func (f Fence) Verdict(lists, reads bool) string {
+	switch {
+	case len(f.Outside) == 0:
 		return FenceNotProvable
+	case lists && reads:
+		return FenceProven
+	case lists:
+		return unprovenReads
+	case reads:
+		return unprovenLists
 	}
-	return FenceProven
+	return unprovenBoth
+}
+
+// Counterpart returns the same scope with a session policy that opens lists and reads at places outside of it, and
+// nothing else, and the places, which are as many of the given ones as AWS has room for. A session of it shows what the
+// role itself may do there: where that is allowed and refused to the scope's own session, the session policies are what
+// makes the difference.
+func (r *Rendered) Counterpart(outside []Target) (*Rendered, []Target) {
+	opposite := *r
+	for ; ; outside = outside[1:] {
+		// Reads of keys that do not exist are answered with 404 for those who may list the bucket, whatever its
+		// prefix, and with 403 for others.
+		//
+		// https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html
+		one := statement{actions: []string{listAction, "s3:GetObject"}}
+		for _, target := range outside {
+			bucket := "arn:" + r.partition + ":s3:::" + target.Bucket
+			one.resources = append(one.resources, bucket, bucket+"/"+escapeLiteral(target.Key))
+		}
+		opposite.Policy = encodePolicy([]statement{one})
+		if len(outside) == 0 || policyLength(opposite.Policy) <= MaxPolicy {
+			return &opposite, outside
+		}
+	}
 }
 
 func (r *Rendered) listable() []Target {

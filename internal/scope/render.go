@@ -47,6 +47,8 @@ type Rendered struct {
 	Buckets   []string
 	Prefixes  []string // none: every key
 	Access    []string
+
+	partition string // of the ARNs in the policy
 }
 
 // Render returns the scope for an entity. A scope without templates takes a nil entity; one with templates refuses it.
@@ -62,7 +64,7 @@ func (p *Program) Render(e *Entity) (*Rendered, error) {
 	r := &Rendered{
 		Variant: variant, RoleARN: p.scope.role(p.facts), ExternalID: p.scope.ExternalID,
 		TransitiveTagKeys: p.transitiveTagKeys, Duration: p.scope.duration(),
-		OwnPolicy: p.policy != nil,
+		OwnPolicy: p.policy != nil, partition: p.scope.partition(p.facts),
 	}
 	if field, fault := p.renderInto(r, e); fault != "" {
 		return nil, p.refused(field, fault)

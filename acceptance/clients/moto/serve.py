@@ -1,5 +1,5 @@
 """Serves moto, an AWS of others' making, on a free port until its input ends. It prints one line of JSON: the address,
-and the access keys of three users: "store" may assume the role "scoped", which may do everything in S3; "rotating" may
+and the access keys of three users: "store" may assume the roles "scoped", which may do everything in S3, and "barred", which may read no object; "rotating" may
 do so too, and what the policy allows that is the argument; "fixed" may do nothing. From then on moto checks every
 signature and every permission."""
 
@@ -39,8 +39,9 @@ with open(sys.argv[1]) as file:
     own_keys = json.load(file)["Statement"][0]["Action"]
 users = {"store": user("store", "sts:*", "s3:*"), "rotating": user("rotating", "sts:AssumeRole", *own_keys),
          "fixed": user("fixed")}
-iam.create_role(RoleName="scoped", AssumeRolePolicyDocument=policy(Action="sts:AssumeRole", Principal={"AWS": "*"}))
-iam.put_role_policy(RoleName="scoped", PolicyName="p", PolicyDocument=policy(Action="s3:*", Resource="*"))
+for role, actions in {"scoped": "s3:*", "barred": "s3:GetBucketLocation"}.items():
+    iam.create_role(RoleName=role, AssumeRolePolicyDocument=policy(Action="sts:AssumeRole", Principal={"AWS": "*"}))
+    iam.put_role_policy(RoleName=role, PolicyName="p", PolicyDocument=policy(Action=actions, Resource="*"))
 s3.create_bucket(Bucket="ledger")
 urllib.request.urlopen(urllib.request.Request(endpoint + "/moto-api/reset-auth", data=b"0",
                                               headers={"Content-Type": "text/plain"}))
