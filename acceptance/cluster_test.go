@@ -72,6 +72,7 @@ func testCluster(t *testing.T, opts harness.VaultOptions) {
 		"writes that call a service work through standbys":        clusterWritesThroughStandbys,
 		"raw answers with a bearer token":                         clusterRawAnswers,
 		"certificates are changed through standbys":               clusterKeys,
+		"status says what each node knows":                        clusterStatus,
 	}
 	if opts.OpenBao { // Vault's community edition has no namespaces
 		tests["namespaces keep their connections apart"] = clusterNamespaces
