@@ -126,11 +126,8 @@ func (b *backend) settleIdentity(
 	name string,
 	before, conn *connection.Connection,
 ) error {
-	if !conn.UsesRolesAnywhere() {
-		if before != nil && before.UsesRolesAnywhere() {
-			return b.deleteIdentity(ctx, storage, name)
-		}
-		return nil
+	if !conn.UsesRolesAnywhere() { // also where there was none: an earlier write may have failed in the middle
+		return b.deleteIdentity(ctx, storage, name)
 	}
 	if before != nil && before.IdentityID == conn.IdentityID {
 		return nil

@@ -18,6 +18,8 @@ type brokenStorage struct {
 	fail map[string]error
 	hang string // prefix of the keys that are never answered
 
+	failAt, used int // the operation that fails, counted from 1, and how many there have been; 0: none fails
+
 	// failPut returns an error for a put that fails; nil: none does.
 	failPut func(key string) error
 
@@ -55,7 +57,24 @@ func (s *brokenStorage) breakOn(err error, operations ...string) {
 func (s *brokenStorage) failure(op string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.used++; s.used == s.failAt {
+		return errStorage
+	}
 	return s.fail[op]
+}
+
+// failOnce has the operation of that number fail, counted from now on. 0 has none fail.
+func (s *brokenStorage) failOnce(at int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.failAt, s.used = at, 0
+}
+
+// hasFailed says whether the operation that failOnce named has been reached.
+func (s *brokenStorage) hasFailed() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.failAt > 0 && s.used >= s.failAt
 }
 
 func (s *brokenStorage) Get(ctx context.Context, key string) (*logical.StorageEntry, error) {
