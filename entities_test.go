@@ -169,3 +169,15 @@ func TestEntityFacts_RenderAsVaultsOwnTemplatesDo(t *testing.T) {
 		}
 	}
 }
+
+func TestEntities_AreVaults(t *testing.T) {
+	withScopes(t, func(t *testing.T, s *scopeTest) {
+		s.writeTemplated()
+		s.start()
+		s.System().(*logical.StaticSystemView).EntityVal = vaultEntity("e-1", "ann", map[string]string{"team": "blue"})
+		s.keyFor("e-1", "creds/orders/home")
+		if _, granted := s.sts.last(); granted.SessionName != "ann" || !strings.Contains(granted.Policy, "blue/") {
+			t.Errorf("the session is requested with %+v", granted)
+		}
+	})
+}

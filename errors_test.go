@@ -18,6 +18,7 @@ import (
 	"github.com/s3conn/vault-plugin-s3conn/internal/awscall"
 	"github.com/s3conn/vault-plugin-s3conn/internal/network"
 	"github.com/s3conn/vault-plugin-s3conn/internal/problem"
+	"github.com/s3conn/vault-plugin-s3conn/internal/rotation"
 	"github.com/s3conn/vault-plugin-s3conn/internal/source"
 	"github.com/s3conn/vault-plugin-s3conn/internal/upstream"
 	"github.com/s3conn/vault-plugin-s3conn/rolesanywhere"
@@ -43,8 +44,11 @@ func TestErrorResponse_KeepsItsStatusAndWordsOnTheWayToVault(t *testing.T) {
 	}{
 		"invalid field": {wrongField.Err("writing", "unchanged"), 400,
 			[]string{"duration: is wrong", "unchanged"}},
-		"missing connection": {&missingError{"orders"}, 400, []string{`"orders"`}},
-		"two writers":        {&conflictError{"orders", "others changed it"}, 409, []string{`"orders"`}},
+		"missing connection":           {&missingError{"orders"}, 400, []string{`"orders"`}},
+		"a rotation within its grace":  {&rotation.GraceError{Old: "AKIAOLD", Until: testTime}, 400, []string{"AKIAOLD"}},
+		"two keys in IAM":              {&rotation.TwoKeysError{}, 400, []string{"two access keys"}},
+		"a key that AWS does not take": {&rotation.NotAcceptedError{}, 502, []string{"is given up; the key before stays"}},
+		"two writers":                  {&conflictError{"orders", "others changed it"}, 409, []string{`"orders"`}},
 		"refused for good": {api(403, "AccessDeniedException", "Untrusted signing certificate"), 400,
 			[]string{"AccessDeniedException: Untrusted signing certificate", "HTTP 403", "req-1", "trust anchor"}},
 		"session name": {api(403, "AccessDeniedException", "Not authorized to set roleSessionName"), 400,

@@ -1,11 +1,16 @@
 package s3conn
 
 import (
+	"crypto/x509"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/hashicorp/vault/sdk/logical"
+
+	"github.com/s3conn/vault-plugin-s3conn/internal/enroll"
 )
 
 func TestIdentityRenew_Refusals(t *testing.T) {
@@ -91,5 +96,96 @@ func TestIdentityIssuer_WriteReadDelete(t *testing.T) {
 	l.must(logical.DeleteOperation, "identity/orders/issuer", nil)
 	if resp := l.read("identity/orders/issuer"); resp != nil {
 		t.Errorf("after its deletion: %v", resp)
+	}
+}
+
+func TestIdentityCertificate_NeedsItsOneField(t *testing.T) {
+	t.Parallel()
+	l := newIdentityLab(t)
+	l.write("orders", l.sessionFields())
+	before := l.storedIdentity("orders")
+	for data, says := range map[*map[string]any]string{
+		{}:                             "certificate: is required; give the PEM, leaf first",
+		{"certificate": "x", "key": 1}: `"key": there is no such field`,
+		{"certificate": 5}:             "certificate: ",
+	} {
+		text := l.refused(logical.UpdateOperation, "identity/orders/certificate", *data)
+		if !strings.Contains(text, says) || !strings.Contains(text, "the identity is unchanged") {
+			t.Errorf("%v: %q, want %q", *data, text, says)
+		}
+	}
+	if l.storedIdentity("orders") != before {
+		t.Error("the identity has changed")
+	}
+}
+
+func TestIdentityRenew_StepCATakesATokenAlone(t *testing.T) {
+	t.Parallel()
+	l := newIdentityLab(t)
+	l.write("orders", l.sessionFields())
+	l.must(logical.UpdateOperation, "identity/orders/issuer",
+		map[string]any{"type": "step_ca", "address": "https://localhost:1"})
+	text := l.refused(logical.UpdateOperation, "identity/orders/renew",
+		map[string]any{"username": "CANARY", "password": "CANARY"})
+	if !strings.Contains(text, "username: is for type est; the issuer's type is step_ca, which takes a token") ||
+		strings.Contains(text, "CANARY") {
+		t.Errorf("refused with %q", text)
+	}
+}
+
+func TestIdentityRenew_FailuresOfTheIssuerAreInSafeWords(t *testing.T) {
+	for name, test := range map[string]struct {
+		err    error
+		says   string
+		logged string
+	}{
+		"refused": {&enroll.RefusalError{Operation: "rekey", Status: 403, Message: "not today"}, "rekey: not today",
+			"[WARN]"},
+		"useless": {enroll.ErrUnusableAnswer, "requesting a certificate: ", "[WARN]"},
+		"later": {&enroll.PendingError{RetryAfter: time.Minute}, "asks to be asked again in 1m0s",
+			"the issuer has not decided yet"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			sessionTest(t, func(t *testing.T, m *mount, _ *service) {
+				issuer := renewed(t, m)
+				before := m.read("identity/orders").Data["certificate"]
+				issuer.fail(test.err)
+				text := saidBy(m.do(t.Context(), logical.UpdateOperation, "identity/orders/renew", nil))
+				if !strings.Contains(text, test.says) || !strings.Contains(text, "the identity is unchanged") {
+					t.Errorf("answered with %q, want %q", text, test.says)
+				}
+				shown := m.read("identity/orders").Data
+				if counted := shown["failures"] != 0; shown["certificate"] != before || shown["next_try"] == nil ||
+					counted == strings.Contains(name, "later") {
+					t.Errorf("the identity is %v", shown)
+				}
+				if !strings.Contains(m.log.String(), test.logged) {
+					t.Errorf("the log has no %q: %s", test.logged, m.log)
+				}
+			})
+		})
+	}
+}
+
+func TestIdentityCSR_OneOfTwoAtOnceIsAConflict(t *testing.T) {
+	t.Parallel()
+	l := newIdentityLab(t)
+	l.write("orders", l.bare())
+	var second atomic.Bool
+	l.mount.storage.beforePut = nil
+	l.mount.storage.afterGet = func(key string) {
+		if key == identityPrefix+"orders" && second.CompareAndSwap(false, true) {
+			l.request("orders", with("common_name", "second"))
+		}
+	}
+	resp, err := l.do(t.Context(), logical.UpdateOperation, "identity/orders/csr", nil)
+	status, text := asVaultSeesIt(t, resp, err)
+	if status != 409 || !strings.Contains(text, "another request for its certificate was made meanwhile") {
+		t.Errorf("answered with %d: %s", status, text)
+	}
+	csr, _ := l.read("identity/orders").Data["waiting_csr"].(string)
+	request, err := x509.ParseCertificateRequest(parsePEM(t, csr))
+	if err != nil || request.Subject.CommonName != "second" {
+		t.Errorf("what waits is %v, %v", request, err)
 	}
 }

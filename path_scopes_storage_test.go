@@ -117,3 +117,49 @@ func TestScope_DamagedAndNewerEntriesSayWhatToDo(t *testing.T) {
 	m.must(logical.DeleteOperation, "scopes/orders/reports", nil)
 	m.writeScopeOf("orders", "reports", scopeFields())
 }
+
+func TestScope_ThatGoesWhileItIsReadIsNotThere(t *testing.T) {
+	t.Parallel()
+	m := mountWithScope(t)
+	deleted := func(prefix string) func(string) {
+		return func(key string) {
+			if strings.HasPrefix(key, prefix) {
+				for _, gone := range []string{configPrefix + "orders", scopeKey("orders", "reports")} {
+					if err := m.storage.Storage.Delete(t.Context(), gone); err != nil {
+						t.Error(err)
+					}
+				}
+			}
+		}
+	}
+	putBack := func() {
+		m.storage.afterGet = nil
+		m.write("orders", rolesAnywhereFields(t))
+		m.writeScopeOf("orders", "reports", scopeFields())
+	}
+	m.storage.afterGet = deleted(scopePrefix) // after the scope was read, its connection is gone
+	if resp := m.must(logical.ReadOperation, "scopes/orders/reports", nil); resp != nil {
+		t.Errorf("a scope without its connection is shown as %v", resp.Data)
+	}
+	putBack()
+	m.storage.afterGet = deleted(configPrefix)
+	resp, err := m.do(t.Context(), logical.UpdateOperation, "scopes/orders/reports", scopeFields())
+	if status, text := asVaultSeesIt(t, resp, err); status != 409 || !strings.Contains(text, "it was deleted meanwhile") {
+		t.Errorf("a scope of a connection that goes meanwhile: %d, %s", status, text)
+	}
+	if m.storedScope("orders", "reports") != "" {
+		t.Error("a scope without a connection is stored")
+	}
+}
+
+func TestScope_NamesThatStorageRefusesAreRefusedInWords(t *testing.T) {
+	t.Parallel()
+	m := mountWithScope(t)
+	for path, operation := range map[string]logical.Operation{"scopes/a..b/": logical.ListOperation,
+		"scopes/orders/a..b": logical.ReadOperation, "scopes/a..b/reports": logical.DeleteOperation,
+		"creds/orders/a..b": logical.ReadOperation} {
+		if text := m.refused(operation, path, nil); !strings.Contains(text, `holds ".."`) {
+			t.Errorf("%s of %s: %s", operation, path, text)
+		}
+	}
+}

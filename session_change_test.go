@@ -233,3 +233,37 @@ func TestSession_StoredUnderItsOwnKeys(t *testing.T) {
 			configPrefix, sessionPrefix)
 	}
 }
+
+// A write that lands after its caller has gone is found by the comparison with storage.
+func TestSession_OfAConnectionThatIsGoneIsDiscarded(t *testing.T) {
+	for name, hinder := range map[string]func(m *mount){
+		"at once":                         func(*mount) {},
+		"with storage that cannot delete": func(m *mount) { m.storage.breakOn(errStorage, "delete") },
+		"while a write takes long":        func(m *mount) { m.locks.of("orders-0") <- struct{}{} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			sessionTest(t, func(t *testing.T, m *mount, _ *service) {
+				m.writeConnections(1)
+				m.readCreds(t.Context(), "orders-0")
+				if err := m.storage.Storage.Delete(t.Context(), configPrefix+"orders-0"); err != nil {
+					t.Fatal(err)
+				}
+				hinder(m)
+				pass(time.Minute)
+				g := m.readCreds(t.Context(), "orders-0")
+				if g.err == nil || !strings.Contains(g.err.Error(), "there is no connection") {
+					t.Errorf("a minute after the delete a reader got %+v", g)
+				}
+				pass(time.Minute)
+				entry, _ := m.storage.Get(t.Context(), sessionPrefix+"orders-0")
+				if (entry == nil) != (name == "at once") {
+					t.Errorf("the session is stored: %v", entry != nil)
+				}
+				const line = "deleting the stored session of a connection that is gone"
+				if logged := strings.Contains(m.log.String(), line); logged != strings.Contains(name, "cannot delete") {
+					t.Errorf("the log says that the session cannot be deleted: %v", logged)
+				}
+			})
+		})
+	}
+}

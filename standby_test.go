@@ -245,3 +245,13 @@ func TestNodeRole_AnUnknownOneIsAskedForAgainAfterAMinute(t *testing.T) {
 		}
 	})
 }
+
+func TestStandby_ForwardsReadsOfAConnectionWithoutACertificate(t *testing.T) {
+	t.Parallel()
+	m := newMount(t)
+	m.write("orders", rolesAnywhereFields(t, with("certificate", absent), with("private_key", absent)))
+	s := m.standby()
+	for _, path := range []string{"creds/orders", "sdk/orders"} {
+		s.forwards(logical.ReadOperation, path, nil)
+	}
+}

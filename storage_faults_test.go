@@ -67,6 +67,20 @@ func faultyRequests(t *testing.T) map[string]faultyRequest {
 		s.read("creds/orders/reports")
 	}
 	none := func(*scopeTest) {}
+	proved, unproved := map[string]any{}, map[string]any{"verify": false}
+	certified := func(data map[string]any) func(s *scopeTest) {
+		return func(s *scopeTest) {
+			writeOrders(s)
+			s.read("creds/orders")
+			csr := s.must(logical.UpdateOperation, "identity/orders/csr", nil).Data["csr"]
+			data["certificate"] = signed(s.t, newAuthority(s.t), csr, rolesanywheretest.IssueOptions{})
+		}
+	}
+	isCurrent := func(s *scopeTest) {
+		if got := s.read("identity/orders").Data; got["key_origin"] != "vault" || got["waiting_csr"] != nil {
+			s.t.Errorf("the identity is %v", got)
+		}
+	}
 	return map[string]faultyRequest{
 		"a new connection": {none, logical.UpdateOperation, "config/orders", rolesAnywhereFields(t),
 			shows("session_name", "orders-api")},
@@ -116,6 +130,9 @@ func faultyRequests(t *testing.T) map[string]faultyRequest {
 				s.t.Error("no key waits")
 			}
 		}},
+		"a certificate":                 {certified(proved), logical.UpdateOperation, "identity/orders/certificate", proved, isCurrent},
+		"a certificate without a proof": {certified(unproved), logical.UpdateOperation, "identity/orders/certificate", unproved, isCurrent},
+		"a renewal":                     {func(s *scopeTest) { renewed(s.t, s.mount) }, logical.UpdateOperation, "identity/orders/renew", nil, isCurrent},
 		"an issuer": {full, logical.UpdateOperation, "identity/orders/issuer",
 			map[string]any{"type": "step_ca", "address": "https://ca"}, func(s *scopeTest) {
 				if s.read("identity/orders/issuer").Data["address"] != "https://ca" {
