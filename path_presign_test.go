@@ -139,6 +139,24 @@ func TestPresign_EndsWithTheSessionAndSaysSo(t *testing.T) {
 	})
 }
 
+func TestPresign_EndsWithTheGraceOfAKeyThatRotates(t *testing.T) {
+	t.Parallel()
+	m := newMount(t)
+	m.write("reports", accessKeyFields(with("rotation_period", "24h"), with("rotation_grace", "1h")))
+	long := presignFields(with("expires", 7*24*3600))
+	for _, test := range []struct {
+		after time.Duration
+		valid int64 // seconds
+	}{{0, 25 * 3600}, {23 * time.Hour, 2 * 3600}, {7 * time.Hour, 3600}} { // the last: the rotation is overdue
+		m.clock.Advance(test.after)
+		resp := m.must(logical.UpdateOperation, "presign/reports", long)
+		if resp.Data["valid_seconds"] != test.valid || len(resp.Warnings) != 1 {
+			t.Errorf("%s later the URL is valid for %v s, want %d; warnings %q", test.after, resp.Data["valid_seconds"],
+				test.valid, resp.Warnings)
+		}
+	}
+}
+
 func TestPresign_MistakesNameTheirFieldAndNothingIsSigned(t *testing.T) {
 	sessionTest(t, func(t *testing.T, m *mount, aws *service) {
 		m.writeConnections(1)

@@ -130,9 +130,11 @@ func faultyRequests(t *testing.T) map[string]faultyRequest {
 				s.t.Error("no key waits")
 			}
 		}},
-		"a certificate":                 {certified(proved), logical.UpdateOperation, "identity/orders/certificate", proved, isCurrent},
-		"a certificate without a proof": {certified(unproved), logical.UpdateOperation, "identity/orders/certificate", unproved, isCurrent},
-		"a renewal":                     {func(s *scopeTest) { renewed(s.t, s.mount) }, logical.UpdateOperation, "identity/orders/renew", nil, isCurrent},
+		"a certificate": {certified(proved), logical.UpdateOperation, "identity/orders/certificate", proved,
+			isCurrent},
+		"a certificate without a proof": {certified(unproved), logical.UpdateOperation, "identity/orders/certificate",
+			unproved, isCurrent},
+		"a renewal": {func(s *scopeTest) { renewed(s.t, s.mount) }, logical.UpdateOperation, "identity/orders/renew", nil, isCurrent},
 		"an issuer": {full, logical.UpdateOperation, "identity/orders/issuer",
 			map[string]any{"type": "step_ca", "address": "https://ca"}, func(s *scopeTest) {
 				if s.read("identity/orders/issuer").Data["address"] != "https://ca" {
