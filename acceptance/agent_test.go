@@ -160,7 +160,7 @@ func readRendered(path string) (seen, error) {
 // never be expired, and must have had 60 seconds left when it came.
 func (s *sessionStack) watch(what string, look func() (seen, error)) {
 	s.t.Helper()
-	const latency = 1500 * time.Millisecond // between the plugin's answer and the consumer's clock, on a busy machine
+	const latency = 5 * time.Second // between the plugin's answer and the consumer's clock, on a busy machine
 	lowest, lowestAtFirst, keys := time.Hour, time.Hour, map[string]bool{}
 	ticks := time.NewTicker(50 * time.Millisecond)
 	defer ticks.Stop()

@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -31,11 +30,8 @@ type clusterRotation struct {
 // beginRotation has two operators rotate one key at once, through the active node and through a standby. It returns
 // when the new key waits to be accepted.
 func (c *clusterStack) beginRotation(t *testing.T, name string) *clusterRotation {
-	const unaccepted = 24 * time.Hour
-	var ahead atomic.Int64 // of IAM's clock
-	iam, fields := newKeyUser(t, awstest.Options{KeyDelay: unaccepted, MaxClockSkew: 2 * unaccepted,
-		Now: func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }})
-	r := &clusterRotation{t: t, c: c, name: name, iam: iam, accept: func() { ahead.Store(int64(unaccepted)) },
+	iam, fields, accept := newUnacceptedKeyUser(t)
+	r := &clusterRotation{t: t, c: c, name: name, iam: iam, accept: accept,
 		answered: make([]answer, 2)}
 	nodes := c.running(t)
 	nodes[0].write("config/"+name, fields)

@@ -20,7 +20,7 @@ const (
 	// readPatience is longer than the plugin lets any reader wait, so that a read that ends by it hangs.
 	readPatience = 60 * time.Second
 	// leastLife is what every session that is handed out has left, less what a busy machine loses on the way.
-	leastLife = time.Minute - 3*time.Second
+	leastLife = time.Minute - 5*time.Second
 )
 
 // rawVault asks a server as it is, so that a test sees the whole answer, whatever it is.

@@ -169,7 +169,7 @@ func assertNoConnections(t *testing.T, what string, pid int, address string) {
 	t.Helper()
 	var left int
 	var err error
-	if !eventually(t.Context(), 5*time.Second, func() bool {
+	if !eventually(t.Context(), 30*time.Second, func() bool {
 		left, err = connectionsTo(pid, address)
 		return err == nil && left == 0
 	}) {

@@ -25,7 +25,7 @@ const (
 
 	// A cold reader gets the last error for a cool-down of 5 s, then waits for a call, at the most for its 10 s; the
 	// rest is a busy machine's.
-	coldRecovery = 20 * time.Second
+	coldRecovery = 40 * time.Second
 	// The longest that a warm read may take although nothing but a busy machine holds it up: less than a call that
 	// hangs.
 	warmStall = 8 * time.Second

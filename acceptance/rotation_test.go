@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -32,6 +33,16 @@ func newKeyUser(t *testing.T, options awstest.Options) (*awstest.Server, map[str
 	key := iam.AddUser("app")
 	return iam, map[string]any{"access_key": key.ID, "secret_key": key.Secret, "iam_endpoint": iam.URL,
 		"sts_endpoint": iam.URL, "rotation_period": "24h"}
+}
+
+// newUnacceptedKeyUser is newKeyUser at an IAM that accepts no new key until accept is called.
+func newUnacceptedKeyUser(t *testing.T) (iam *awstest.Server, fields map[string]any, accept func()) {
+	t.Helper()
+	const unaccepted = 24 * time.Hour
+	var ahead atomic.Int64 // of IAM's clock
+	iam, fields = newKeyUser(t, awstest.Options{KeyDelay: unaccepted, MaxClockSkew: 2 * unaccepted,
+		Now: func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }})
+	return iam, fields, func() { ahead.Store(int64(unaccepted)) }
 }
 
 // keyTemplate renders a key that is rotated. Agent reads again when the ttl is over: there is a rotation_period.
@@ -82,8 +93,10 @@ func TestRotation_ReplacesTheKeyAndAgentRendersIt(t *testing.T) {
 
 func TestRotation_GoesOnAfterThePluginIsKilled(t *testing.T) {
 	t.Parallel()
-	// A new key is accepted late enough for the plugin to be killed while it waits.
-	s, iam := newKeyStack(t, awstest.Options{KeyDelay: 10 * time.Second})
+	// The new key is accepted when the plugin has been killed while it waits for that.
+	s := newStack(t, harness.VaultOptions{InMemory: true, Audit: true})
+	iam, fields, accept := newUnacceptedKeyUser(t)
+	s.write("config/orders", fields)
 	go func() {
 		_, _ = s.api.Logical().
 			WriteWithContext(t.Context(), "s3conn/rotate/orders", nil)
@@ -104,6 +117,7 @@ func TestRotation_GoesOnAfterThePluginIsKilled(t *testing.T) {
 	if key := first.Data["access_key"]; key != iam.Keys("app")[0].ID {
 		t.Errorf("after the kill a read shows %v", key)
 	}
+	accept()
 	harness.WaitFor(t, "the new key in a read", func(context.Context) error {
 		if read := s.read("creds/orders"); read.Data["access_key"] != iam.Keys("app")[1].ID {
 			return errors.New("it is still the old one")
