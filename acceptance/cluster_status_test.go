@@ -23,7 +23,8 @@ func clusterStatus(t *testing.T, c *clusterStack) {
 	s.write("config/status-renewing", s.fields(map[string]any{"generate_lease": false}))
 	s.write("identity/status-renewing/issuer", map[string]any{"type": "est",
 		"address": fmt.Sprintf("https://127.0.0.1:%d", harness.FreePort(t))})
-	if _, err := s.api.Logical().WriteWithContext(t.Context(), "s3conn/identity/status-renewing/renew", nil); err == nil {
+	const renew = "s3conn/identity/status-renewing/renew"
+	if _, err := s.api.Logical().WriteWithContext(t.Context(), renew, nil); err == nil {
 		t.Fatal("an issuer that is not there has renewed a certificate")
 	}
 	s.read("creds/status")
