@@ -2,6 +2,7 @@ package budget_test
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -173,4 +174,44 @@ func (q *fuzzedQueue) end() {
 	if n := q.group.Remembered(); n != 0 {
 		q.t.Errorf("%d queues are remembered after all have left", n)
 	}
+}
+
+// FuzzSend_ServiceNeverSeesMore holds calls up between their turns and their arrival, each in a way of its own.
+func FuzzSend_ServiceNeverSeesMore(f *testing.F) {
+	f.Add([]byte{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0})
+	f.Add([]byte{0x1f, 0x1d, 0x1b, 0x19, 0x17, 0x15, 0x13, 0x11, 0x0f, 0x0d, 0x0b, 0x09, 0x07, 0x05, 0x03, 0x01, 0, 0})
+	f.Add([]byte{0xe0, 0, 0xe0, 0, 0xe0, 0, 0xe0, 0, 0x80, 0x60, 0x40, 0x20, 0xff, 0xdf, 0xbf, 0x9f, 0x7f, 0x5f, 0x3f})
+	f.Fuzz(func(t *testing.T, calls []byte) {
+		if len(calls) > 100 {
+			return
+		}
+		synctest.Test(t, func(t *testing.T) {
+			group, err := budget.NewGroup(time.Now, budget.DefaultRates())
+			if err != nil {
+				t.Fatal(err)
+			}
+			s := &service{t: t, group: group, key: aKey}
+			var all sync.WaitGroup
+			for i, how := range calls {
+				slow := slowCall{setup: time.Duration(how&0x1f) * 130 * time.Millisecond,
+					held:    time.Duration(how>>5&3) * 200 * time.Millisecond,
+					way:     time.Duration(how>>7) * 499 * time.Millisecond,
+					respond: time.Duration(how&3) * 700 * time.Millisecond}
+				all.Go(func() {
+					who := budget.Caller{Mount: &budget.Mount{}, Lane: budget.Lane(i % 4)}
+					if err := s.do(t.Context(), who, slow); err != nil {
+						t.Error(err)
+					}
+				})
+			}
+			all.Wait()
+			slices.SortFunc(s.arrivals, time.Time.Compare)
+			s.withinQuota(9)
+			time.Sleep(2 * time.Minute)
+			synctest.Wait()
+			if n := s.group.Remembered(); n != 0 {
+				t.Errorf("%d queues are remembered after all have left", n)
+			}
+		})
+	})
 }

@@ -58,7 +58,9 @@ func TestSend_CallsThatAreHeldUpDoNotPileUpAtTheService(t *testing.T) {
 		{"the host lets others run", func() slowCall {
 			return slowCall{setup: upTo(time.Second), held: upTo(100 * time.Millisecond)}
 		}, 7},
-		{"the host lets others run for long", func() slowCall { return slowCall{held: upTo(900 * time.Millisecond)} }, 1},
+		{"the host lets others run for long", func() slowCall {
+			return slowCall{held: upTo(900 * time.Millisecond)}
+		}, 1},
 		{"the network is uneven", func() slowCall {
 			return slowCall{setup: upTo(time.Second), way: upTo(500 * time.Millisecond), respond: upTo(time.Second)}
 		}, 5},
