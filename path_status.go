@@ -215,7 +215,10 @@ func (b *backend) readStatus(ctx context.Context, req *logical.Request, data *fr
 	}
 	if failure := record.Failure(health.Session); !failure.Time.IsZero() {
 		// A write or a test has ended what the record holds.
-		failure.Count, failure.NextTry = known.Failures, now.Wall.Add(known.NextTry)
+		failure.Count, failure.NextTry = known.Failures, time.Time{}
+		if failure.Failing() {
+			failure.NextTry = now.Wall.Add(known.NextTry)
+		}
 		shown["last_failure"] = failureStatus(failure)
 	}
 	if end := v.end.NotAfter; !end.IsZero() {
@@ -267,7 +270,7 @@ func certificateStatus(v *vitals, now time.Time) map[string]any {
 
 func failureStatus(f health.Failure) map[string]any {
 	shown := map[string]any{"time": instant(f.Time), "error": f.Error, "count": f.Count}
-	if f.Failing() {
+	if !f.NextTry.IsZero() {
 		shown["next_try"] = instant(f.NextTry)
 	}
 	return shown

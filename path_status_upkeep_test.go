@@ -1,6 +1,8 @@
 package s3conn
 
 import (
+	"errors"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -10,6 +12,7 @@ import (
 
 	"github.com/s3conn/vault-plugin-s3conn/internal/enroll"
 	"github.com/s3conn/vault-plugin-s3conn/internal/health"
+	"github.com/s3conn/vault-plugin-s3conn/rolesanywhere/rolesanywheretest"
 )
 
 // upkeepFailure returns the last failure of the activity as status/NAME shows it.
@@ -87,4 +90,78 @@ func TestStatus_IAMThatRefusesDegradesOnEveryNodeAndAfterARestart(t *testing.T) 
 	l.backend = standby
 	l.InvalidateKey(t.Context(), rotationPrefix+"reports")
 	l.wantState("reports", health.StateIdle, "")
+}
+
+// A state that cannot be read keeps the key from being rotated, and hides no other connection.
+func TestStatus_UnreadableRotationDegrades(t *testing.T) {
+	t.Parallel()
+	l := newKeyLab(t, with("rotation_period", "24h"))
+	l.read("creds/reports")
+	entry := &logical.StorageEntry{Key: rotationPrefix + "reports", Value: []byte(`{"CANARY`)}
+	if err := l.mount.storage.Put(t.Context(), entry); err != nil {
+		t.Fatal(err)
+	}
+	l.InvalidateKey(t.Context(), entry.Key)
+	data := l.wantState("reports", health.StateDegraded, "rotation")
+	failure := upkeepFailure(data, health.Rotation)
+	if text, _ := failure["error"].(string); !strings.Contains(text, "cannot be read") ||
+		strings.Contains(text, "CANARY") || failure["next_try"] != nil {
+		t.Errorf("the failure is %v", failure)
+	}
+	l.mount.storage.breakOn(errStorage, "get")
+	l.vitals.drop("reports")
+	if _, err := l.do(t.Context(), logical.ReadOperation, "status", nil); !errors.Is(err, errStorage) {
+		t.Errorf("where storage fails: %v", err)
+	}
+}
+
+func TestStatus_CertificateThatEndsWithItsIntermediate(t *testing.T) {
+	t.Parallel()
+	m := newMount(t)
+	root := newAuthority(t)
+	middle, err := root.Intermediate(rolesanywheretest.AuthorityOptions{CommonName: "Middle CA", Now: atTestTime,
+		NotAfter: testTime.Add(48 * time.Hour)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	issued := issue(t, middle, rolesanywheretest.IssueOptions{NotAfter: testTime.Add(90 * 24 * time.Hour)})
+	m.write("orders", rolesAnywhereFields(t, with("certificate", string(issued.CertificatePEM)),
+		with("private_key", string(issued.PrivateKeyPEM))))
+	shown, _ := m.status("orders")["certificate"].(map[string]any)
+	if text, _ := shown["intermediate"].(string); !strings.Contains(text, "Middle CA") ||
+		shown["not_after"] != instant(testTime.Add(48*time.Hour)) {
+		t.Errorf("the certificate is %v, want the end of its intermediate", shown)
+	}
+}
+
+// A defect in reading one connection is an error that says which one, and ends no process.
+func TestStatus_DefectIsAnErrorThatNamesTheConnection(t *testing.T) {
+	t.Parallel()
+	m := newMount(t)
+	m.write("orders", accessKeyFields())
+	m.storage.afterGet = func(string) { panic("CANARY") }
+	_, err := m.do(t.Context(), logical.ReadOperation, "status", nil)
+	if err == nil || !strings.Contains(err.Error(), `"orders"`) || strings.Contains(err.Error(), "CANARY") {
+		t.Errorf("the error is %v", err)
+	}
+}
+
+func TestStatus_StandbyPassesOnReadsOfAConnectionWithoutIdentity(t *testing.T) {
+	t.Parallel()
+	m := newMount(t)
+	m.write("new", rolesAnywhereFields(t, with("certificate", absent), with("private_key", absent)))
+	s := m.standby()
+	s.wantState("new", health.StateIncomplete, "identity/new/csr")
+	s.forwards(logical.ReadOperation, "creds/new", nil)
+}
+
+func TestMetrics_CountConnectionsWithoutSessions(t *testing.T) {
+	sessionTest(t, func(t *testing.T, m *mount, aws *service) {
+		m.writeConnections(2)
+		aws.set(func(s *service) { s.err = failedCall(http.StatusForbidden, "AccessDeniedException") })
+		m.readCreds(t.Context(), "orders-0")
+		pass(0)
+		m.wantFigures(`s3conn_connections_failing{activity="session"} 1`, `s3conn_connections{state="failing"} 1`,
+			`s3conn_connections{state="idle"} 1`)
+	})
 }

@@ -97,7 +97,10 @@ func rotationStatus(ctx context.Context, storage logical.Storage, name string) (
 		return nil, err
 	}
 	stored, err := loadRotation(ctx, storage, name, conn)
-	if err != nil {
+	switch {
+	case errors.Is(err, rotation.ErrUnreadable):
+		return nil, nil // the last failure says so
+	case err != nil:
 		return nil, err
 	}
 	state, shown := stored.State, map[string]any{}

@@ -69,7 +69,7 @@ func (b *backend) readVitals(ctx context.Context, storage logical.Storage, name 
 		v.failures = renewalFailures(state)
 		return v, nil
 	}
-	v.failures, err = rotationFailures(ctx, storage, name, conn)
+	v.failures, err = b.rotationFailures(ctx, storage, name, conn)
 	return v, err
 }
 
@@ -82,18 +82,17 @@ func renewalFailures(state identity.State) storedFailures {
 		NextTry: record.NextTry}}
 }
 
-// rotationFailures reads the state of a connection's rotations where it has any. One that cannot be read is logged by
-// the rotation itself.
-func rotationFailures(ctx context.Context, storage logical.Storage, name string, conn *connection.Connection) (
-	storedFailures, error,
-) {
+// rotationFailures reads the state of a connection's rotations where it has any. While that cannot be read, the key is
+// not rotated.
+func (b *backend) rotationFailures(ctx context.Context, storage logical.Storage, name string,
+	conn *connection.Connection) (storedFailures, error) {
 	if period, _ := conn.Rotation(); period == 0 {
 		return nil, nil
 	}
 	stored, err := loadRotation(ctx, storage, name, conn)
 	switch state := stored.State; {
 	case errors.Is(err, rotation.ErrUnreadable):
-		return nil, nil
+		return storedFailures{health.Rotation: {Time: b.now(), Error: err.Error(), Count: 1}}, nil
 	case err != nil:
 		return nil, err
 	case state.Failures > 0:

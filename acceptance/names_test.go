@@ -38,6 +38,7 @@ func TestNames_WithTwoDotsAreRefusedOnEveryPath(t *testing.T) {
 		{"POST", "presign/a..b/s", `{"bucket":"b","key":"k"}`},
 		{"POST", "presign/x/s..t", `{"bucket":"b","key":"k"}`},
 		{"GET", "status/a..b", ""},
+		{"POST", "rotate/a..b", `{}`},
 		{"GET", "identity/a..b", ""},
 		{"POST", "identity/a..b/csr", `{}`},
 		{"POST", "identity/a..b/certificate", `{"certificate":"x"}`},

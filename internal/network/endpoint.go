@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/s3conn/vault-plugin-s3conn/internal/problem"
@@ -34,6 +35,8 @@ func CheckEndpoint(endpoint string, plain PlainHTTP) error {
 	case strings.ContainsAny(endpoint, "?#"):
 		return errors.New("has a query or fragment; give the address " +
 			"alone") // unquoted: a presigned one is a credential
+	case !validPort(u):
+		return fmt.Errorf("%s has a port that is not from 1 to 65535", problem.Quote(endpoint))
 	case u.Scheme == "http" && !IsLoopback(u.Hostname()) && !plain.Allowed:
 		return fmt.Errorf("%s is plain http, which is accepted for loopback alone; use https%s",
 			problem.Quote(endpoint), plain.Hint)
@@ -41,6 +44,12 @@ func CheckEndpoint(endpoint string, plain PlainHTTP) error {
 		return fmt.Errorf("%s %s", problem.Quote(endpoint), refusedAddress)
 	}
 	return nil
+}
+
+// validPort says whether the port is left out or one that can be called: url.Parse takes every number.
+func validPort(u *url.URL) bool {
+	port, err := strconv.ParseUint(u.Port(), 10, 16)
+	return u.Port() == "" || err == nil && port > 0
 }
 
 func forbiddenLiteral(host string) bool {
@@ -55,7 +64,7 @@ const redactedPassword = "xxxxx"
 // error never quotes it.
 func CheckProxy(proxy secret.Text) error {
 	u, err := url.Parse(proxy.Reveal())
-	if err != nil || u.Hostname() == "" || !slices.Contains([]string{"http", "https", "socks5"}, u.Scheme) ||
+	if err != nil || u.Hostname() == "" || !validPort(u) || !slices.Contains([]string{"http", "https", "socks5"}, u.Scheme) ||
 		strings.Trim(u.Path, "/") != "" || strings.ContainsAny(proxy.Reveal(), "?#") {
 		return errors.New("is not a proxy's address; it looks like http://host:port, https://host:port or " +
 			"socks5://host:port")
