@@ -43,8 +43,10 @@ func (s *seldom) allows(uptime time.Duration) bool {
 
 func newMonitor(now func() time.Time, log func() hclog.Logger, sender health.Sender) *monitor {
 	ctx, cancel := context.WithCancel(context.Background())
-	return &monitor{log: log, now: now, metrics: health.NewMetrics(Version), events: health.NewEvents(ctx, sender),
+	m := &monitor{log: log, now: now, events: health.NewEvents(ctx, sender),
 		close: cancel, waiting: func() int { return 0 }}
+	m.metrics = health.NewMetrics(Version, &m.records)
+	return m
 }
 
 // credentialsPath returns which path a request for credentials has.

@@ -204,10 +204,9 @@ func (b *backend) credentialsFor(
 ) (*inUse, session.Key, session.Session, error) {
 	used, key, creds, err := b.findCredentials(ctx, r, want)
 	if err != nil {
-		b.monitor.metrics.Read(r.path, outcomeOfError(b.forwarded(err)))
+		b.monitor.metrics.ReadFailed(r.path, outcomeOfError(b.forwarded(err)))
 		return nil, key, session.Session{}, err
 	}
-	b.monitor.metrics.Read(r.path, health.OK)
 	used.record.Read(r.path)
 	return used, key, creds, nil
 }

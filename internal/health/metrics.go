@@ -5,6 +5,7 @@ package health
 import (
 	"bytes"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -78,7 +79,7 @@ func operations() []Operation {
 // Metrics are the figures of one mount. Counters begin at zero with the process. It is safe for concurrent use.
 type Metrics struct {
 	registry *prometheus.Registry
-	reads    [paths][readOutcomes]prometheus.Counter
+	failed   [paths][readOutcomes]atomic.Uint64 // reads without credentials, by what came instead
 	calls    map[Operation]operation
 	waits    prometheus.Histogram
 
@@ -91,10 +92,11 @@ type operation struct {
 	seconds  prometheus.Observer
 }
 
-// NewMetrics returns the metrics of a mount. Version is the plugin's.
-func NewMetrics(version string) *Metrics {
+// NewMetrics returns the metrics of a mount. Version is the plugin's. The reads that succeed are those of the records:
+// a warm read counts once, where no read of another connection counts at the same time.
+func NewMetrics(version string, records *Records) *Metrics {
 	m := &Metrics{registry: prometheus.NewRegistry(), calls: map[Operation]operation{}}
-	reads := m.counter("s3conn_reads_total", "Reads of credentials, by path and outcome.", "path", "outcome")
+	m.registerReads(records)
 	calls := m.counter("s3conn_calls_total", "Calls to AWS, to S3 stores and to issuers of certificates, by outcome.",
 		"operation", "outcome")
 	renewals := m.counter("s3conn_renewals_total", "Renewals of certificates, by outcome.", "outcome")
@@ -111,11 +113,6 @@ func NewMetrics(version string) *Metrics {
 	m.registry.MustRegister(seconds, m.waits, info)
 
 	// Every combination exists from the start: Prometheus sees no increase in a series that begins with 1.
-	for outcome := range Outcome(readOutcomes) {
-		for path := range Path(paths) {
-			m.reads[path][outcome] = reads.WithLabelValues(path.String(), outcome.String())
-		}
-	}
 	for _, name := range operations() {
 		op := operation{seconds: seconds.WithLabelValues(string(name))}
 		for outcome := range Outcome(callOutcomes) {
@@ -136,8 +133,24 @@ func (m *Metrics) counter(name, help string, labels ...string) *prometheus.Count
 	return counter
 }
 
-// Read counts a read of credentials. It costs a few nanoseconds and allocates nothing.
-func (m *Metrics) Read(path Path, outcome Outcome) { m.reads[path][outcome].Inc() }
+// registerReads adds a counter for every path and outcome.
+func (m *Metrics) registerReads(records *Records) {
+	for outcome := range Outcome(readOutcomes) {
+		for path := range Path(paths) {
+			count := m.failed[path][outcome].Load
+			if outcome == OK {
+				count = func() uint64 { return records.reads(path) }
+			}
+			m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "s3conn_reads_total",
+				Help:        "Reads of credentials, by path and outcome.",
+				ConstLabels: prometheus.Labels{"path": path.String(), "outcome": outcome.String()}},
+				func() float64 { return float64(count()) }))
+		}
+	}
+}
+
+// ReadFailed counts a read that was answered without credentials. One that succeeds is counted by [Record.Read].
+func (m *Metrics) ReadFailed(path Path, outcome Outcome) { m.failed[path][outcome].Add(1) }
 
 // Call counts a call to another service, and the time that it took without the wait for its turn.
 func (m *Metrics) Call(name Operation, took time.Duration, outcome Outcome) {

@@ -14,6 +14,8 @@ import (
 
 var testTime = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
+func newMetrics() *health.Metrics { return health.NewMetrics("v1.2.3", &health.Records{}) }
+
 func exposition(t *testing.T, m *health.Metrics, gauges ...health.Gauges) string {
 	t.Helper()
 	var now health.Gauges
@@ -59,7 +61,7 @@ func TestExposition_HasTheMetricsThatAreDocumented(t *testing.T) {
 	for _, row := range regexp.MustCompile("(?m)^\\| `(s3conn_[a-z_]+)` \\| ([a-z]+) ").FindAllSubmatch(document, -1) {
 		documented[string(row[1])] = string(row[2])
 	}
-	text := exposition(t, health.NewMetrics("v1.2.3"), allGauges())
+	text := exposition(t, newMetrics(), allGauges())
 	for line := range strings.Lines(text) {
 		declared, isType := strings.CutPrefix(strings.TrimSpace(line), "# TYPE ")
 		if !isType {
@@ -81,10 +83,11 @@ func TestExposition_HasTheMetricsThatAreDocumented(t *testing.T) {
 
 func TestExposition_CountsWhatHappened(t *testing.T) {
 	t.Parallel()
-	m := health.NewMetrics("v1.2.3")
-	m.Read(health.Creds, health.OK)
-	m.Read(health.Creds, health.OK)
-	m.Read(health.SDK, health.Forwarded)
+	records := &health.Records{}
+	m := health.NewMetrics("v1.2.3", records)
+	records.Of("orders").Read(health.Creds)
+	records.Of("invoices").Read(health.Creds)
+	m.ReadFailed(health.SDK, health.Forwarded)
 	m.Call(health.CreateSession, 30*time.Millisecond, health.OK)
 	m.Call(health.CreateSession, 3*time.Second, health.Throttled)
 	m.Call("DropDatabase", time.Second, health.Permanent)
@@ -122,7 +125,7 @@ func TestExposition_CountsWhatHappened(t *testing.T) {
 
 func TestExposition_LeavesOutWhatIsNotKnown(t *testing.T) {
 	t.Parallel()
-	text := exposition(t, health.NewMetrics("v1.2.3"))
+	text := exposition(t, newMetrics())
 	for _, name := range []string{"_end_seconds", "s3conn_connections"} {
 		if strings.Contains(text, name) {
 			t.Errorf("a mount that knows nothing of it has a figure for %s", name)
@@ -134,20 +137,38 @@ func TestExposition_LeavesOutWhatIsNotKnown(t *testing.T) {
 // Two mounts share a process.
 func TestMetrics_MountsStayApart(t *testing.T) {
 	t.Parallel()
-	one, other := health.NewMetrics("v1.2.3"), health.NewMetrics("v1.2.3")
-	one.Read(health.Creds, health.OK)
-	wantLines(t, exposition(t, one), `s3conn_reads_total{outcome="ok",path="creds"} 1`)
-	wantLines(t, exposition(t, other), `s3conn_reads_total{outcome="ok",path="creds"} 0`)
+	one, other := newMetrics(), newMetrics()
+	one.ReadFailed(health.Creds, health.Permanent)
+	wantLines(t, exposition(t, one), `s3conn_reads_total{outcome="permanent",path="creds"} 1`)
+	wantLines(t, exposition(t, other), `s3conn_reads_total{outcome="permanent",path="creds"} 0`)
+}
+
+// Prometheus takes a counter that decreases for one of a process that has started again.
+func TestMetrics_ReadsStayCountedWhenTheirConnectionGoes(t *testing.T) {
+	t.Parallel()
+	records := &health.Records{}
+	m := health.NewMetrics("v1.2.3", records)
+	for _, name := range []string{"orders", "orders", "invoices"} {
+		records.Of(name).Read(health.SDK)
+	}
+	for _, gone := range []string{"orders", "orders", "nobody"} {
+		records.Forget(gone)
+		wantLines(t, exposition(t, m), `s3conn_reads_total{outcome="ok",path="sdk"} 3`)
+	}
+	records.Of("orders").Read(health.SDK)
+	wantLines(t, exposition(t, m), `s3conn_reads_total{outcome="ok",path="sdk"} 4`)
 }
 
 func TestMetrics_CountConcurrently(t *testing.T) {
 	t.Parallel()
-	m := health.NewMetrics("v1.2.3")
+	records := &health.Records{}
+	m := health.NewMetrics("v1.2.3", records)
 	var all sync.WaitGroup
 	for range 8 {
 		all.Go(func() {
 			for range 500 {
-				m.Read(health.SDK, health.OK)
+				m.ReadFailed(health.SDK, health.Permanent)
+				records.Of("orders").Read(health.SDK)
 				m.Call(health.ListBuckets, time.Second, health.OK)
 				m.QueueWait(time.Second)
 			}
@@ -159,6 +180,7 @@ func TestMetrics_CountConcurrently(t *testing.T) {
 	all.Wait()
 	wantLines(t, exposition(t, m),
 		`s3conn_reads_total{outcome="ok",path="sdk"} 4000`,
+		`s3conn_reads_total{outcome="permanent",path="sdk"} 4000`,
 		`s3conn_calls_total{operation="ListBuckets",outcome="ok"} 4000`,
 		`s3conn_call_seconds_count{operation="ListBuckets"} 4000`,
 		`s3conn_queue_wait_seconds_count 4000`,
@@ -171,7 +193,7 @@ func FuzzCall_LabelsAreBounded(f *testing.F) {
 	f.Add("\"}\nx 1", int64(-5))
 	f.Add("\xff", int64(1)<<62)
 	f.Fuzz(func(t *testing.T, operation string, took int64) {
-		m := health.NewMetrics("v1.2.3")
+		m := newMetrics()
 		series := strings.Count(exposition(t, m), "\n")
 		m.Call(health.Operation(operation), time.Duration(took), health.OK)
 		if n := strings.Count(exposition(t, m), "\n"); n != series {
@@ -181,26 +203,24 @@ func FuzzCall_LabelsAreBounded(f *testing.F) {
 }
 
 func BenchmarkRead(b *testing.B) {
-	m, record := health.NewMetrics("v1.2.3"), new(health.Record)
+	record := new(health.Record)
 	b.ReportAllocs()
 	for b.Loop() {
-		m.Read(health.Creds, health.OK)
 		record.Read(health.Creds)
 	}
 }
 
 func BenchmarkReadParallel(b *testing.B) {
-	m, record := health.NewMetrics("v1.2.3"), new(health.Record)
+	record := new(health.Record)
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
-			m.Read(health.Creds, health.OK)
 			record.Read(health.Creds)
 		}
 	})
 }
 
 func BenchmarkExposition(b *testing.B) {
-	m := health.NewMetrics("v1.2.3")
+	m := newMetrics()
 	b.ReportAllocs()
 	for b.Loop() {
 		if _, err := m.Exposition(health.Gauges{}); err != nil {

@@ -118,7 +118,12 @@ func (r *Record) AnnounceEnd(now time.Time) bool {
 
 // Records holds the records of a mount's connections by name. Its zero value is ready for use. It is safe for
 // concurrent use.
-type Records struct{ byName sync.Map } // of string to *Record
+type Records struct {
+	byName sync.Map // of string to *Record
+
+	mu     sync.Mutex    // held while a record goes, and while all of them are added up
+	before [paths]uint64 // reads of connections that have been deleted
+}
 
 // Of returns the connection's record and makes one where there is none. It is for connections that exist: names that a
 // request merely mentions must not come here, because records stay until they are forgotten.
@@ -138,5 +143,28 @@ func (r *Records) Find(name string) *Record {
 	return new(Record)
 }
 
-// Forget drops the record of a connection that has been deleted.
-func (r *Records) Forget(name string) { r.byName.Delete(name) }
+// Forget drops the record of a connection that has been deleted. Its reads stay counted, but for those that end after
+// this.
+func (r *Records) Forget(name string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	found, ok := r.byName.LoadAndDelete(name)
+	if !ok {
+		return
+	}
+	for path := range Path(paths) {
+		r.before[path] += found.(*Record).Reads(path)
+	}
+}
+
+// reads returns how many reads of the path have been counted, of all connections. It never decreases.
+func (r *Records) reads(path Path) uint64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	sum := r.before[path]
+	r.byName.Range(func(_, record any) bool {
+		sum += record.(*Record).Reads(path)
+		return true
+	})
+	return sum
+}
