@@ -71,6 +71,7 @@ audit: ## check the dependencies of every module (VULNCHECK=1 asks the vulnerabi
 bench: ## measure reads against the least that a plugin can do, on a real Vault, then run Go's benchmarks (Linux, 5 to 30 minutes)
 	@vault=$$(scripts/build-server vault); cd bench; VAULT_BIN=$$vault go run . -charts ../docs $(BENCHFLAGS)
 	@go test -run='^$$' -bench=. -benchmem -count=$(BENCHCOUNT) .
+	@go -C bench test -run='^$$' -bench=. -benchmem -count=$(BENCHCOUNT) .
 	@go -C rolesanywhere test -run='^$$' -bench=. -benchmem -count=$(BENCHCOUNT) .
 
 .PHONY: fuzz
