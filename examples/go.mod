@@ -2,6 +2,8 @@ module github.com/s3conn/vault-plugin-s3conn/examples
 
 go 1.26.0
 
+// From v1 on the types of External Secrets are in a module of their own that cannot be had from the module proxy; k8s.io/api
+// is the version that v0.20.4 goes with.
 require (
 	github.com/external-secrets/external-secrets v0.20.4
 	github.com/hashicorp/hcl/v2 v2.25.0
