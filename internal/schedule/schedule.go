@@ -1,5 +1,5 @@
-// Package schedule runs jobs at their times: those that are due first, a few at once, on one clock. Certificates are
-// renewed and access keys rotated by it.
+// Package schedule runs jobs at their times: those that are due first, a few of each kind at once, on one clock.
+// Certificates are renewed and access keys rotated by it.
 package schedule
 
 import (
@@ -10,14 +10,15 @@ import (
 )
 
 const (
-	// DefaultLimit is how many jobs run at once.
+	// DefaultLimit is how many jobs of a kind run at once.
 	DefaultLimit = 4
 	// maxSleep bounds how long the clock is trusted to run evenly: after a machine slept or its clock was set, jobs
 	// that became due are late by no more than this.
 	maxSleep = time.Minute
 )
 
-// Key names a job. One connection may have jobs of several kinds.
+// Key names a job. One connection may have jobs of several kinds. Jobs of one kind do not wait for those of another,
+// whose services may not respond.
 type Key struct{ Kind, Name string }
 
 // Config is what a Scheduler is made of.
@@ -28,12 +29,13 @@ type Config struct {
 	Run func(ctx context.Context, key Key) (next time.Time)
 	// Now is the clock that deadlines are compared with. Waiting uses the runtime's timers, a minute at most at a time.
 	Now func() time.Time
-	// Limit is how many jobs run at once; 0 is [DefaultLimit].
+	// Limit is how many jobs of a kind run at once; 0 is [DefaultLimit].
 	Limit int
 }
 
-// Scheduler runs each job no more than once at a time, those that have been due longest first. What waits costs one
-// entry of a heap and nothing else: neither a timer nor a goroutine of its own, and no work while others are due.
+// Scheduler runs each job no more than once at a time, those of a kind that have been due longest first. What waits
+// costs one entry of a heap and nothing else: neither a timer nor a goroutine of its own, and no work while others are
+// due.
 //
 // Set, Remove, Due and Len may be called at any time, also before Start and by Run itself. It is safe for concurrent
 // use.
@@ -42,12 +44,17 @@ type Scheduler struct {
 	wake   chan struct{} // holds one: the heap's head may have changed
 
 	mutex   sync.Mutex
-	waiting deadlines
+	kinds   map[string]*kind // those that there were jobs of: a handful
 	jobs    map[Key]*job
 	started bool
 	running sync.WaitGroup
-	active  int
 	stop    context.CancelFunc
+}
+
+// kind is the jobs of one kind that wait, and how many run.
+type kind struct {
+	waiting deadlines
+	active  int
 }
 
 // New returns a Scheduler that has not been started.
@@ -55,7 +62,7 @@ func New(config Config) *Scheduler {
 	if config.Limit <= 0 {
 		config.Limit = DefaultLimit
 	}
-	return &Scheduler{config: config, wake: make(chan struct{}, 1), jobs: map[Key]*job{}}
+	return &Scheduler{config: config, wake: make(chan struct{}, 1), jobs: map[Key]*job{}, kinds: map[string]*kind{}}
 }
 
 // Start begins to run jobs, until the context ends or Stop is called. A second call does nothing.
@@ -108,7 +115,7 @@ func (s *Scheduler) Remove(key Key) {
 		return
 	}
 	delete(s.jobs, key)
-	heap.Remove(&s.waiting, one.place)
+	heap.Remove(&one.kind.waiting, one.place)
 }
 
 // Due returns when the job is due, or false when it is not waiting.
@@ -144,17 +151,24 @@ func (s *Scheduler) put(key Key, due time.Time) {
 	one := s.jobs[key]
 	switch {
 	case one == nil:
-		one = &job{key: key, due: due}
+		one = &job{key: key, due: due, kind: s.kindOf(key)}
 		s.jobs[key] = one
-		heap.Push(&s.waiting, one)
+		heap.Push(&one.kind.waiting, one)
 	case one.place < 0: // it runs
 		if one.due.IsZero() || due.Before(one.due) {
 			one.due = due
 		}
 	default:
 		one.due = due
-		heap.Fix(&s.waiting, one.place)
+		heap.Fix(&one.kind.waiting, one.place)
 	}
+}
+
+func (s *Scheduler) kindOf(key Key) *kind {
+	if s.kinds[key.Kind] == nil {
+		s.kinds[key.Kind] = &kind{}
+	}
+	return s.kinds[key.Kind]
 }
 
 func (s *Scheduler) loop(ctx context.Context) {
@@ -172,29 +186,32 @@ func (s *Scheduler) loop(ctx context.Context) {
 	}
 }
 
-// begin starts what is due, as far as the limit lets it, and returns how long there is nothing to do.
+// begin starts what is due, as far as the limits let it, and returns how long there is nothing to do.
 func (s *Scheduler) begin(ctx context.Context) time.Duration {
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
-	for len(s.waiting) > 0 && s.active < s.config.Limit {
-		left := s.waiting[0].due.Sub(s.config.Now())
-		if left > 0 {
-			return min(left, maxSleep)
+	now, idle := s.config.Now(), maxSleep // the end of a run, or another job, wakes the loop
+	for _, kind := range s.kinds {
+		for len(kind.waiting) > 0 && kind.active < s.config.Limit {
+			if left := kind.waiting[0].due.Sub(now); left > 0 {
+				idle = min(idle, left)
+				break
+			}
+			one := heap.Pop(&kind.waiting).(*job)
+			one.due = time.Time{} // what is set from now on
+			kind.active++
+			s.running.Add(1)
+			go s.run(ctx, one)
 		}
-		one := heap.Pop(&s.waiting).(*job)
-		one.due = time.Time{} // what is set from now on
-		s.active++
-		s.running.Add(1)
-		go s.run(ctx, one)
 	}
-	return maxSleep // the end of a run, or another job, wakes the loop
+	return idle
 }
 
 func (s *Scheduler) run(ctx context.Context, one *job) {
 	defer s.running.Done()
 	next := s.config.Run(ctx, one.key)
 	s.mutex.Lock()
-	s.active--
+	one.kind.active--
 	set := one.due
 	if one.removed || next.IsZero() || !set.IsZero() && set.Before(next) {
 		next = set
@@ -203,7 +220,7 @@ func (s *Scheduler) run(ctx context.Context, one *job) {
 		delete(s.jobs, one.key)
 	} else {
 		one.due, one.removed = next, false
-		heap.Push(&s.waiting, one)
+		heap.Push(&one.kind.waiting, one)
 	}
 	s.mutex.Unlock()
 	s.poke()
@@ -212,6 +229,7 @@ func (s *Scheduler) run(ctx context.Context, one *job) {
 // job is one entry.
 type job struct {
 	key     Key
+	kind    *kind
 	due     time.Time // while it runs: what has been set meanwhile, zero when nothing has
 	place   int       // index in the heap, below 0 while it runs
 	removed bool      // while it ran: what the run returns does not count
