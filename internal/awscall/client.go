@@ -50,6 +50,8 @@ type Client struct {
 	// host's processors: it waits for a place, which leave gives back. Its error is returned as [ErrBusy]. nil: no
 	// wait.
 	EnterLarge func(ctx context.Context) (leave func(), err error)
+	// Date is called with what the service's clock shows in a response, to the second. nil: nobody asks for it.
+	Date func(date time.Time)
 }
 
 // ErrBusy is returned when a large response was not read, since others were being read all the time.
@@ -107,6 +109,9 @@ func (c *Client) do(ctx context.Context, what call, creds Credentials, read func
 		return err
 	}
 	defer response.Body.Close()
+	if date, err := http.ParseTime(response.Header.Get("Date")); err == nil && c.Date != nil {
+		c.Date(date)
+	}
 	body := &bodyReader{body: response.Body, left: what.limit, small: maxSmallResponse,
 		enter: func() (func(), error) { return c.enterLarge(ctx) }}
 	defer body.close()
