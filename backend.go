@@ -120,7 +120,8 @@ func newBackend(now func() time.Time, obtain obtainSession, assume assumeRole) *
 		BackendType:    logical.TypeLogical,
 		RunningVersion: Version,
 		PathsSpecial: &logical.Paths{
-			SealWrapStorage: []string{configPrefix, sessionPrefix, scopePrefix, identityPrefix, rotationPrefix}},
+			SealWrapStorage: []string{configPrefix, sessionPrefix, scopePrefix, identityPrefix, rotationPrefix,
+				leftPrefix}},
 		Paths: framework.PathAppend(
 			b.configPaths(),
 			b.scopePaths(),

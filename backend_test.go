@@ -105,8 +105,9 @@ func TestBackend_SealWrapsWhatHoldsSecrets(t *testing.T) {
 	t.Parallel()
 	got := newMount(t).SpecialPaths()
 	if got == nil || !slices.Equal(got.SealWrapStorage,
-		[]string{"config/", "session/", "scope/", "identity/", "rotation/"}) {
-		t.Errorf("special paths = %+v, want config/, session/, scope/, identity/ and rotation/ to be seal wrapped", got)
+		[]string{"config/", "session/", "scope/", "identity/", "rotation/", "rotation-left/"}) {
+		t.Errorf("special paths = %+v, want config/, session/, scope/, identity/, rotation/ and rotation-left/ to be "+
+			"seal wrapped", got)
 	}
 	if len(got.Unauthenticated)+len(got.LocalStorage)+len(got.Root) != 0 {
 		t.Errorf("special paths = %+v, want no others", got)

@@ -68,35 +68,47 @@ func (b *backend) prepareConnection(ctx context.Context, req *logical.Request, n
 	return conn, warnings, nil
 }
 
+// replaced is a write that was stored, if the stored connection was still that from which it was made.
+type replaced struct {
+	stored   bool
+	left     *leftRotation // of the key that was the connection's before
+	warnings []string
+}
+
 // replaceConnection stores the connection if the stored one is still that from which it was made.
 func (b *backend) replaceConnection(ctx context.Context, storage logical.Storage, name string, before,
-	conn *connection.Connection) (bool, error) {
+	conn *connection.Connection) (done replaced, err error) {
 	unlock, err := b.locks.lock(ctx, name)
 	if err != nil {
-		return false, err
+		return replaced{}, err
 	}
 	defer unlock()
 	now, err := loadConnection(ctx, storage, name)
 	if err != nil {
-		return false, err
+		return replaced{}, err
 	}
-	if (now == nil) != (before == nil) || now != nil && now.Revision != before.Revision {
-		return false, nil
-	}
-	if !carryIdentity(before, now, conn) {
-		return false, nil
+	if (now == nil) != (before == nil) || now != nil && now.Revision != before.Revision ||
+		!carryIdentity(before, now, conn) {
+		return replaced{}, nil
 	}
 	if err := b.settleScopes(ctx, storage, name, before, conn); err != nil {
-		return false, err
+		return replaced{}, err
 	}
 	if err := importIdentity(ctx, storage, name, now, conn); err != nil {
-		return false, err
+		return replaced{}, err
+	}
+	if done.left, done.warnings, err = b.handOver(ctx, storage, name, now, conn); err != nil {
+		return replaced{}, err
 	}
 	defer b.forget(ctx, storage, name)
 	if err := saveConnection(ctx, storage, name, conn); err != nil {
-		return false, err
+		return replaced{}, err
 	}
-	return true, b.settleIdentity(ctx, storage, name, now, conn)
+	if err := b.settleRotation(ctx, storage, name, now, conn); err != nil {
+		return replaced{}, fmt.Errorf("%w; the connection is stored", err)
+	}
+	done.stored = true
+	return done, b.settleIdentity(ctx, storage, name, now, conn)
 }
 
 // forget ends the sessions of an earlier configuration, also when the client has closed the connection meanwhile: a

@@ -2,6 +2,7 @@ package s3conn
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -79,27 +80,37 @@ func saveConnection(ctx context.Context, storage logical.Storage, name string, c
 	return nil
 }
 
-// deleteStored deletes what is stored of a connection but the state of its rotation. It returns the connection, nil
-// where it was none that can be read.
+// deleteStored deletes what is stored of a connection. It returns what is left to be done of its rotation, nil where
+// that is nothing, and warnings about keys that stay in IAM.
 func (b *backend) deleteStored(ctx context.Context, storage logical.Storage, name string) (
-	*connection.Connection, error,
+	left *leftRotation, warnings []string, err error,
 ) {
 	unlock, err := b.locks.lock(ctx, name)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer unlock()
-	before, _ := loadConnection(ctx, storage, name) // what cannot be read can be deleted all the same
+	before, err := loadConfig(ctx, storage, name)
+	var unreadable *connection.UnreadableError
+	if err != nil && !errors.As(err, &unreadable) { // what cannot be read can be deleted all the same
+		return nil, nil, err
+	}
+	if err != nil {
+		warnings = warnOfUnknownKeys(ctx, storage, name)
+	} else if left, warnings, err = b.handOver(ctx, storage, name, before, nil); err != nil {
+		return nil, nil, err
+	}
 	// First, so that a crash in between leaves a connection without its session, and not a session without its
 	// connection.
 	b.forget(ctx, storage, name)
 	defer b.drop(name) // also after an error: the storage may have deleted it all the same
 	if err := deleteScopes(ctx, storage, name); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if err := storage.Delete(ctx, configPrefix+name); err != nil {
-		return nil, fmt.Errorf("deleting connection %q from storage: %w", name, err)
+		return nil, nil, fmt.Errorf("deleting connection %q from storage: %w", name, err)
 	}
 	b.monitor.records.Forget(name)
-	return before, b.deleteIdentity(ctx, storage, name)
+	err = errors.Join(b.settleRotation(ctx, storage, name, before, nil), b.deleteIdentity(ctx, storage, name))
+	return left, warnings, err
 }

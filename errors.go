@@ -80,14 +80,17 @@ func statusOf(err error) (status int, known bool) {
 		overrun  *conflictError
 		grace    *rotation.GraceError
 		twoKeys  *rotation.TwoKeysError
+		shared   *rotation.SharedError
 		refused  *rotation.NotAcceptedError
+
+		ambiguous *rotation.AmbiguousError
 	)
 	switch {
 	case errors.Is(err, identity.ErrNoCertificate), errors.Is(err, renewal.ErrNoIssuer),
 		errors.Is(err, enroll.ErrNoIdentity),
 		errors.As(err, &pending):
 		return http.StatusBadRequest, true
-	case errors.As(err, &grace), errors.As(err, &twoKeys):
+	case errors.As(err, &grace), errors.As(err, &twoKeys), errors.As(err, &shared), errors.As(err, &ambiguous):
 		return http.StatusBadRequest, true
 	case errors.As(err, &refused):
 		return http.StatusBadGateway, true

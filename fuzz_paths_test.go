@@ -63,8 +63,8 @@ type refusingIAM struct{ err error }
 
 func (i refusingIAM) Check(context.Context, rotation.Key) error { return i.err }
 
-func (i refusingIAM) List(context.Context, rotation.Key) ([]rotation.Listed, error) {
-	return nil, i.err
+func (i refusingIAM) List(context.Context, rotation.Key) (rotation.Listing, error) {
+	return rotation.Listing{}, i.err
 }
 
 func (i refusingIAM) Create(context.Context, rotation.Key) (rotation.Key, error) {

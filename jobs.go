@@ -25,6 +25,7 @@ import (
 const (
 	renewalJob  = "renewal"
 	rotationJob = "rotation"
+	leftJob     = "rotation-left"
 )
 
 const (
@@ -54,6 +55,8 @@ func (b *backend) runJob(ctx context.Context, key schedule.Key) (next time.Time)
 		return b.renewer.Run(ctx, key.Name)
 	case rotationJob:
 		return b.rotator.Run(ctx, key.Name)
+	case leftJob:
+		return b.runLeft(ctx, key.Name)
 	}
 	return time.Time{}
 }
@@ -119,7 +122,7 @@ func (b *backend) findJobs() (err error) {
 	for _, kind := range []struct {
 		prefix string
 		find   func(name string) error
-	}{{identityPrefix, b.findRenewal}, {rotationPrefix, b.findRotation}} {
+	}{{identityPrefix, b.findRenewal}, {rotationPrefix, b.findRotation}, {leftPrefix, b.findLeft}} {
 		names, err := b.storage.List(b.background, kind.prefix)
 		if err != nil {
 			return errors.Join(fmt.Errorf("listing %s: %w", kind.prefix, err), loads.Wait())

@@ -55,8 +55,7 @@ func TestFindJobs_OneFaultOfStorageIsMendedByTheNextSearch(t *testing.T) {
 				t.Errorf("with operation %d having failed %sgone is still stored (%v)", at, prefix, err)
 			}
 		}
-		if log := m.log.String(); !strings.Contains(log, "look for these access keys in IAM") ||
-			!strings.Contains(log, `["AKIAOLD", "AKIANEW"]`) || strings.Contains(log, "CANARY") {
+		if log := m.log.String(); strings.Contains(log, "CANARY") {
 			t.Errorf("the log is %s", log)
 		}
 	}

@@ -182,16 +182,14 @@ func (b *backend) writeConnection(ctx context.Context, req *logical.Request,
 		if turnsLeasesOn(before, &conn) {
 			warnings = append(warnings, revocationWarning)
 		}
-		if stored, err := b.replaceConnection(ctx, req.Storage, name, before, &conn); err != nil {
+		done, err := b.replaceConnection(ctx, req.Storage, name, before, &conn)
+		if err != nil {
 			return nil, err
-		} else if !stored {
+		} else if !done.stored {
 			continue
 		}
-		followed, err := b.followRotation(ctx, req.Storage, name, before, &conn)
-		if err != nil {
-			return nil, fmt.Errorf("%w; the connection is stored", err)
-		}
-		warnings = append(warnings, followed...)
+		warnings = append(append(warnings, done.warnings...), b.cleanUpNow(ctx, req.Storage, done.left)...)
+		warnings = append(warnings, b.warnOfSharedKey(name, &conn)...)
 		if len(warnings) == 0 {
 			return nil, nil
 		}
@@ -207,13 +205,12 @@ func (b *backend) deleteConnection(ctx context.Context, req *logical.Request,
 	if err := refuseName(name); err != nil {
 		return nil, err
 	}
-	before, err := b.deleteStored(ctx, req.Storage, name)
+	left, warnings, err := b.deleteStored(ctx, req.Storage, name)
 	if err != nil {
 		return nil, err
 	}
-	warnings, err := b.followRotation(ctx, req.Storage, name, before, nil)
-	if err != nil || len(warnings) == 0 {
-		return nil, err
+	if warnings = append(warnings, b.cleanUpNow(ctx, req.Storage, left)...); len(warnings) == 0 {
+		return nil, nil
 	}
 	return &logical.Response{Warnings: warnings}, nil
 }

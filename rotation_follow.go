@@ -12,40 +12,46 @@ import (
 	"github.com/s3conn/vault-plugin-s3conn/internal/rotation"
 )
 
-// followRotation ends the rotation of a connection that has been written or deleted, as far as that has changed its
-// key, and schedules the next. after is nil for a deleted one. The caller does not hold the name's lock: IAM is called.
-func (b *backend) followRotation(ctx context.Context, storage logical.Storage, name string,
-	before, after *connection.Connection) (warnings []string, err error) {
-	if before != nil && !before.UsesRolesAnywhere() {
-		if warnings, err = b.endRotation(ctx, storage, name, before, after); err != nil {
-			return warnings, err
-		}
-	}
+// settleRotation has the state of a connection's rotations follow a write or, with an after of nil, a deletion that has
+// been stored, and schedules the next. The caller holds the name's lock and has called handOver before.
+func (b *backend) settleRotation(ctx context.Context, storage logical.Storage, name string,
+	before, after *connection.Connection) error {
 	if after == nil || after.UsesRolesAnywhere() {
 		b.scheduleRotation(name, time.Time{})
-		return warnings, nil
-	}
-	if after.RotationPeriod > 0 { // there may be no state yet, or its rotation has just been ended
-		if err := b.beginRotations(ctx, storage, name); err != nil {
-			return warnings, err
+		if after != nil && before == nil || before != nil && before.UsesRolesAnywhere() {
+			return nil
 		}
+		if err := storage.Delete(ctx, rotationPrefix+name); err != nil {
+			return fmt.Errorf("deleting the rotation of connection %q from storage: %w", name, err)
+		}
+		return nil
 	}
 	stored, err := loadRotation(ctx, storage, name, after)
-	if err != nil {
-		return warnings, err
+	taken := takesKey(before, after)
+	switch {
+	case taken && (errors.Is(err, rotation.ErrUnreadable) || err == nil && stored.State.Phase != rotation.Idle):
+		if err = saveRotation(ctx, storage, name, stored.State.Ended()); err == nil {
+			stored, err = loadRotation(ctx, storage, name, after)
+		}
+	case err == nil && after.RotationPeriod > 0:
+		err = beginRotations(ctx, storage, name)
 	}
-	b.scheduleRotation(name, stored.Due())
-	return warnings, nil
-}
-
-// beginRotations stores a state where there is none: connections that rotate are found by their states at the start of
-// a backend, which does not read all connections.
-func (b *backend) beginRotations(ctx context.Context, storage logical.Storage, name string) error {
-	unlock, err := b.locks.lock(ctx, name)
 	if err != nil {
 		return err
 	}
-	defer unlock()
+	b.scheduleRotation(name, stored.Due())
+	return nil
+}
+
+// takesKey says whether a write, or with an after of nil a deletion, takes its access key from a connection.
+func takesKey(before, after *connection.Connection) bool {
+	return before != nil && !before.UsesRolesAnywhere() &&
+		(after == nil || after.UsesRolesAnywhere() || after.AccessKey != before.AccessKey)
+}
+
+// beginRotations stores a state where there is none: connections that rotate are found by their states at the start of
+// a backend, which does not read all connections. The caller holds the name's lock.
+func beginRotations(ctx context.Context, storage logical.Storage, name string) error {
 	entry, err := storage.Get(ctx, rotationPrefix+name)
 	if err != nil || entry != nil {
 		return err
@@ -53,37 +59,18 @@ func (b *backend) beginRotations(ctx context.Context, storage logical.Storage, n
 	return saveRotation(ctx, storage, name, rotation.State{})
 }
 
-// endRotation deletes the keys that the rotation of the key before would delete later.
-func (b *backend) endRotation(ctx context.Context, storage logical.Storage, name string,
-	before, after *connection.Connection) (warnings []string, err error) {
-	stays := after != nil && !after.UsesRolesAnywhere()
-	stored, err := loadRotation(ctx, storage, name, before)
-	if err != nil || stays && (after.AccessKey == before.AccessKey || stored.State.Phase == rotation.Idle) {
-		return nil, err
+// warnOfSharedKey warns of an access key that another connection has too, where one of the two rotates. It reads
+// nothing, and so knows only those connections that a status or a rotation has read.
+func (b *backend) warnOfSharedKey(name string, conn *connection.Connection) []string {
+	if conn.UsesRolesAnywhere() {
+		return nil
 	}
-	if stored.State.Phase != rotation.Idle {
-		bounded, cancel := context.WithTimeout(ctx, maxCleanUp)
-		defer cancel()
-		inUse := ""
-		if stays {
-			inUse = after.AccessKey
-		}
-		if err := rotation.CleanUp(bounded, stored, b.iam(before), inUse); err != nil {
-			text := "access_key: " + err.Error()
-			if stays {
-				return []string{text + "; it is tried again later"}, nil
-			}
-			warnings = append(warnings, text+"; delete it in IAM")
-		}
+	other := b.vitals.sharing(name, conn)
+	if other == "" {
+		return nil
 	}
-	if stored.State.Phase == rotation.Grace || stored.State.Phase == rotation.Inactive {
-		warnings = append(warnings, fmt.Sprintf("access_key: %s, which a rotation has made, stays in IAM; delete it "+
-			"there when nobody uses it any more", problem.Quote(before.AccessKey)))
-	}
-	if err := storage.Delete(ctx, rotationPrefix+name); err != nil {
-		return warnings, fmt.Errorf("deleting the rotation of connection %q from storage: %w", name, err)
-	}
-	return warnings, nil
+	return []string{fmt.Sprintf("access_key: the connection %s has the same access key, so that neither can rotate "+
+		"it; give each the key of an IAM user of its own", problem.Quote(other))}
 }
 
 // rotationStatus is what status/NAME shows of a rotation beside its last failure.

@@ -18,9 +18,6 @@ import (
 // rotationPrefix is where the states of rotations are stored, by the connection's name.
 const rotationPrefix = "rotation/"
 
-// maxCleanUp bounds how long a write or a delete waits for IAM to delete the keys of a rotation.
-const maxCleanUp = 10 * time.Second
-
 // iamOf returns the IAM that a connection's access key is rotated with.
 type iamOf func(conn *connection.Connection) rotation.IAM
 
@@ -72,7 +69,7 @@ func loadRotation(ctx context.Context, storage logical.Storage, name string, con
 }
 
 // Save implements rotation.Connections.
-func (r rotations) Save(ctx context.Context, name string, before, after rotation.State) error {
+func (r rotations) Save(ctx context.Context, name string, before rotation.Stored, after rotation.State) error {
 	unlock, err := r.locks.lock(ctx, name)
 	if err != nil {
 		return err
@@ -82,11 +79,11 @@ func (r rotations) Save(ctx context.Context, name string, before, after rotation
 	if err != nil {
 		return err
 	}
-	was, err := before.Encode()
+	was, err := before.State.Encode()
 	if err != nil {
 		return err
 	}
-	if is, err := now.State.Encode(); err != nil || !bytes.Equal(is, was) {
+	if is, err := now.State.Encode(); err != nil || !bytes.Equal(is, was) || now.Current.ID != before.Current.ID {
 		return rotation.ErrChanged
 	}
 	if err := saveRotation(ctx, r.storage, name, after); err != nil {
@@ -132,6 +129,20 @@ func (r rotations) Swap(ctx context.Context, name, old string, key rotation.Key)
 	return saveConnection(ctx, r.storage, name, conn)
 }
 
+// SharedWith implements rotation.Connections. It reads no more than a status does: see [vitalsIndex].
+func (r rotations) SharedWith(ctx context.Context, name, id string) (string, error) {
+	all, err := r.vitals.all(ctx, r.storage)
+	if err != nil {
+		return "", err
+	}
+	for _, one := range all {
+		if one.name != name && one.vitals.accessKey == id {
+			return one.name, nil
+		}
+	}
+	return "", nil
+}
+
 // scheduleRotation makes the connection's rotation due at the time; zero: never.
 func (b *backend) scheduleRotation(name string, due time.Time) {
 	if due.IsZero() {
@@ -160,7 +171,8 @@ func (b *backend) findRotation(name string) error {
 	return nil
 }
 
-// forgetRotation deletes the state of a connection whose deletion has not got through to it.
+// forgetRotation deletes the state of a connection whose deletion has not got through to it. What was left to be done
+// was stored before the deletion: see [leftRotation].
 func (b *backend) forgetRotation(name string) error {
 	unlock, err := b.locks.lock(b.background, name)
 	if err != nil {
@@ -170,14 +182,6 @@ func (b *backend) forgetRotation(name string) error {
 	conn, err := loadConnection(b.background, b.storage, name)
 	if err != nil || conn != nil && !conn.UsesRolesAnywhere() {
 		return err // it has been written meanwhile
-	}
-	entry, err := b.storage.Get(b.background, rotationPrefix+name)
-	if err != nil || entry == nil {
-		return err
-	}
-	if state, err := rotation.Decode(entry.Value); err == nil && state.Phase != rotation.Idle {
-		b.Logger().Warn("a connection was deleted in the middle of a rotation; look for these access keys in IAM",
-			"connection", name, "access_keys", []string{state.Old.ID, state.New.ID})
 	}
 	return b.storage.Delete(b.background, rotationPrefix+name)
 }

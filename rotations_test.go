@@ -23,8 +23,8 @@ func TestRotations_RefuseStepsOfAnotherStateOrKey(t *testing.T) {
 		t.Fatal(err)
 	}
 	old, key := stored.Current.ID, rotation.Key{ID: "AKIANEW", Secret: secret.New("CANARY")}
-	other := stored.State
-	other.Phase, other.Until = rotation.Grace, testTime.Add(time.Hour)
+	other := stored
+	other.State.Phase, other.State.Until = rotation.Grace, testTime.Add(time.Hour)
 	gone, cancel := context.WithCancel(ctx)
 	cancel()
 	lock := m.locks.of("busy")
@@ -34,9 +34,9 @@ func TestRotations_RefuseStepsOfAnotherStateOrKey(t *testing.T) {
 		want error
 	}{
 		"a state that is another by now":       {r.Save(ctx, "reports", other, stored.State), rotation.ErrChanged},
-		"a state of no connection":             {r.Save(ctx, "nothing", stored.State, other), rotation.ErrGone},
-		"a state of a connection without keys": {r.Save(ctx, "orders", stored.State, other), rotation.ErrGone},
-		"a state while a write takes long":     {r.Save(gone, "busy", stored.State, other), errLocked},
+		"a state of no connection":             {r.Save(ctx, "nothing", stored, other.State), rotation.ErrGone},
+		"a state of a connection without keys": {r.Save(ctx, "orders", stored, other.State), rotation.ErrGone},
+		"a state while a write takes long":     {r.Save(gone, "busy", stored, other.State), errLocked},
 		"a key in the place of another":        {r.Swap(ctx, "reports", "AKIAOTHER", key), rotation.ErrChanged},
 		"a key of no connection":               {r.Swap(ctx, "nothing", old, key), rotation.ErrGone},
 		"a key of a connection without keys":   {r.Swap(ctx, "orders", old, key), rotation.ErrGone},
@@ -68,7 +68,7 @@ func TestRotations_OneFaultOfStorageChangesNothing(t *testing.T) {
 		after.Phase, after.Until, after.Old = rotation.Grace, testTime.Add(time.Hour), before.Current
 		after.New = rotation.Key{ID: "AKIANEW", Secret: secret.New("s3cret-of-the-new-key")}
 		steps := func() error {
-			if err := r.Save(ctx, "reports", before.State, after); err != nil {
+			if err := r.Save(ctx, "reports", before, after); err != nil {
 				return err
 			}
 			return r.Swap(ctx, "reports", before.Current.ID, after.New)

@@ -24,6 +24,8 @@ import (
 type vitals struct {
 	authType    string
 	region      string
+	accessKey   string                    // ID of the access key
+	rotates     bool                      // the access key, by itself
 	permanent   bool                      // access keys, which are handed out as they are
 	hasIdentity bool                      // an access key, or a certificate with its key
 	end         connection.CertificateEnd // zero for access keys
@@ -62,13 +64,14 @@ func (b *backend) readVitals(ctx context.Context, storage logical.Storage, name 
 	case conn == nil || err != nil:
 		return nil, err
 	}
-	v := &vitals{authType: conn.AuthType, region: conn.AWSRegion(), readAt: readAt, permanent: true, hasIdentity: true}
+	v := &vitals{authType: conn.AuthType, region: conn.AWSRegion(), readAt: readAt}
 	if conn.UsesRolesAnywhere() {
-		v.permanent, v.hasIdentity, v.end = false, conn.Certificate != "", conn.CertificateEnd()
-		v.renewed = conn.Renewed
+		v.hasIdentity, v.end, v.renewed = conn.Certificate != "", conn.CertificateEnd(), conn.Renewed
 		v.failures = renewalFailures(state)
 		return v, nil
 	}
+	v.permanent, v.hasIdentity = true, true
+	v.accessKey, v.rotates = conn.AccessKey, conn.RotationPeriod > 0
 	v.failures, err = b.rotationFailures(ctx, storage, name, conn)
 	return v, err
 }
@@ -170,6 +173,19 @@ func (x *vitalsIndex) one(ctx context.Context, storage logical.Storage, name str
 		x.byName[name] = indexed{v, x.listings}
 	}
 	return v, nil
+}
+
+// sharing returns, of the connections that are in the index, one that has the same access key as another that was
+// written, and "" where there is none or neither rotates by itself.
+func (x *vitalsIndex) sharing(name string, written *connection.Connection) (other string) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	for other, v := range x.byName {
+		if other != name && v.accessKey == written.AccessKey && (v.rotates || written.RotationPeriod > 0) {
+			return other
+		}
+	}
+	return ""
 }
 
 // namedVitals is one connection of the index.

@@ -27,7 +27,9 @@ type entry struct {
 	Known     []string   `json:"known,omitempty"`
 	Began     *time.Time `json:"began,omitempty"`
 	Tried     *time.Time `json:"tried,omitempty"`
+	Tries     []Try      `json:"tries,omitempty"`
 	Until     *time.Time `json:"until,omitempty"`
+	Made      string     `json:"made_access_key,omitempty"`
 	Failures  int        `json:"failures,omitempty"`
 	LastError string     `json:"last_error,omitempty"`
 	LastTry   *time.Time `json:"last_try,omitempty"`
@@ -37,7 +39,7 @@ type entry struct {
 // Encode returns the stored form, which holds secrets.
 func (s State) Encode() ([]byte, error) {
 	return json.Marshal(entry{
-		Version: version, Phase: s.Phase, Known: s.Known,
+		Version: version, Phase: s.Phase, Known: s.Known, Tries: s.Tries, Made: s.Made,
 		OldID: s.Old.ID, OldSecret: s.Old.Secret.Reveal(), NewID: s.New.ID, NewSecret: s.New.Secret.Reveal(),
 		Since: stamp(s.Since), Began: stamp(s.Began), Tried: stamp(s.Tried), Until: stamp(s.Until),
 		Failures: s.Failures, LastError: s.LastError, LastTry: stamp(s.LastTry), NextTry: stamp(s.NextTry),
@@ -54,7 +56,7 @@ func Decode(stored []byte) (State, error) {
 		return State{}, fmt.Errorf("%w: it was written as version %d by a newer plugin", ErrUnreadable, e.Version)
 	}
 	return State{
-		Phase: e.Phase, Known: e.Known,
+		Phase: e.Phase, Known: e.Known, Tries: e.Tries, Made: e.Made,
 		Old: Key{e.OldID, secret.New(e.OldSecret)}, New: Key{e.NewID, secret.New(e.NewSecret)},
 		Since: instant(e.Since), Began: instant(e.Began), Tried: instant(e.Tried), Until: instant(e.Until),
 		Failures: e.Failures, LastError: e.LastError, LastTry: instant(e.LastTry), NextTry: instant(e.NextTry),

@@ -53,6 +53,22 @@ func (e *TwoKeysError) Error() string {
 		"; delete the one that nobody uses"
 }
 
+// SharedError refuses a rotation because another connection has the same key, and would lose it.
+type SharedError struct{ ID, Other string }
+
+func (e *SharedError) Error() string {
+	return fmt.Sprintf("the access key %s is that of the connection %q too, which would lose it; give each connection "+
+		"the key of an IAM user of its own", e.ID, e.Other)
+}
+
+// AmbiguousError ends a rotation because more keys were made than IAM was asked for, while responses were lost.
+type AmbiguousError struct{ IDs []string }
+
+func (e *AmbiguousError) Error() string {
+	return "the access keys " + strings.Join(e.IDs, " and ") + " were made while the response of IAM was lost, and " +
+		"which of them a rotation has made is not known; none was deleted; delete those that nobody uses"
+}
+
 func age(d time.Duration) string {
 	const day = 24 * time.Hour
 	if d >= 2*day {

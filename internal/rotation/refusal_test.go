@@ -18,6 +18,8 @@ func TestRotate_RefusalsChangeNothing(t *testing.T) {
 		"the root user's key": {func(w *world) { w.checkRoot = errors.New("the account's root user") }, "root user"},
 		"no right to list":    {func(w *world) { w.fail["list"] = []error{denied} }, "AccessDenied"},
 		"no right to create":  {func(w *world) { w.fail["create"] = []error{denied} }, "AccessDenied"},
+		"a key that another connection has": {func(w *world) { w.sharedWith = "reports" },
+			`the access key AKIA1 is that of the connection "reports" too, which would lose it`},
 		"two keys": {func(w *world) { w.addKey(time.Now().Add(-72 * time.Hour)) },
 			"AKIA1 (active, made 24h0m0s ago) and AKIA2 (active, made 3 days ago)"},
 	} {
@@ -59,28 +61,5 @@ func TestRotate_LostResponseLeavesNoKeyThatNobodyKnows(t *testing.T) {
 				}
 			})
 		})
-	}
-}
-
-func TestOrphans_AreNoKeysOfAnOperator(t *testing.T) {
-	t.Parallel()
-	began := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
-	state := State{
-		Phase: Creating,
-		Old:   Key{ID: "OLD"},
-		Known: []string{"OLD", "KNOWN"},
-		Began: began,
-		Tried: began.Add(time.Minute),
-	}
-	keys := []Listed{
-		{ID: "OLD", Created: began}, {ID: "KNOWN", Created: began}, {ID: "ORPHAN", Created: began.Add(time.Minute)},
-		{ID: "BEFORE", Created: began.Add(-time.Hour)}, {ID: "AFTER", Created: began.Add(time.Hour)}, {ID: "UNKNOWN"},
-	}
-	if got := state.orphans(keys); !slices.Equal(got, []string{"ORPHAN"}) {
-		t.Errorf("the orphans are %v", got)
-	}
-	state.Tried = time.Time{}
-	if got := state.orphans(keys); len(got) > 0 {
-		t.Errorf("before IAM was asked the orphans are %v", got)
 	}
 }

@@ -23,7 +23,7 @@ func TestRotate_ReplacesTheKeyAndDeletesTheOldOneAfterTheGrace(t *testing.T) {
 		if took := time.Since(start); took != (acceptedInARow-1)*acceptEvery {
 			t.Errorf("it took %s", took)
 		}
-		want := "load check list save load save create save load accepted accepted accepted accepted accepted swap " +
+		want := "load check list shared save create save load accepted accepted accepted accepted accepted swap " +
 			"load save load"
 		if got := strings.Join(w.calls, " "); got != want {
 			t.Errorf("the steps are %s,\nwant %s", got, want)
@@ -157,40 +157,6 @@ func TestRotate_KeyThatIsNeverAcceptedIsDeletedAndTheOldOneStays(t *testing.T) {
 			t.Errorf("the keys are %v, the state is %+v", w.ids(), state)
 		}
 	})
-}
-
-func TestRun_OperatorsKeyStaysAndTheRotationsAreDeleted(t *testing.T) {
-	for _, phase := range []Phase{Creating, Confirming, Grace, Inactive} {
-		t.Run(string(phase), func(t *testing.T) {
-			inBubble(t, func(t *testing.T, w *world) {
-				r := w.rotator()
-				switch phase {
-				case Creating:
-					w.lose["create"] = 1
-				case Confirming:
-					w.fail["swap"] = []error{errors.New("storage is broken")}
-				}
-				state, err := r.Rotate(t.Context(), "orders")
-				if (phase == Grace || phase == Inactive) != (err == nil) {
-					t.Fatal(err)
-				}
-				if phase == Inactive {
-					time.Sleep(time.Until(state.Until))
-					r.Run(t.Context(), "orders")
-				}
-				if got := w.load().State.Phase; got != phase {
-					t.Fatalf("the phase is %s", got)
-				}
-				w.current = w.addKey(time.Now().Add(-time.Hour)) // of another user, or the same
-				kept := w.current.ID
-				w.settle(r)
-				state = w.load().State
-				if w.current.ID != kept || state.Phase != Idle || len(w.ids()) != 2 || !slices.Contains(w.ids(), kept) {
-					t.Errorf("the connection has %s, the keys are %v, the state is %+v", w.current.ID, w.ids(), state)
-				}
-			})
-		})
-	}
 }
 
 func TestRun_OfADeletedConnectionEndsTheJob(t *testing.T) {

@@ -28,7 +28,7 @@ const (
 type IAM interface {
 	// Check returns an error for keys that cannot be rotated, such as those of the account's root user.
 	Check(ctx context.Context, as Key) error
-	List(ctx context.Context, as Key) ([]Listed, error)
+	List(ctx context.Context, as Key) (Listing, error)
 	// Create makes a key. Only an error with an HTTPStatus of 4xx says that none was made.
 	Create(ctx context.Context, as Key) (Key, error)
 	// Deactivate and Delete return nil for a key that is not there.
@@ -43,11 +43,14 @@ type IAM interface {
 type Connections interface {
 	// Load returns what is stored, or [ErrGone]; the IAM is that of the connection's settings.
 	Load(ctx context.Context, name string) (Stored, IAM, error)
-	// Save replaces the state, if the connection is there and the stored state is still the one that Load has returned.
-	Save(ctx context.Context, name string, before, after State) error
+	// Save replaces the state, if the connection is there and its key and state are still those that Load has returned;
+	// otherwise it returns [ErrChanged].
+	Save(ctx context.Context, name string, before Stored, after State) error
 	// Swap stores the new key in the connection, and has it handed out, if the connection's key is still the old one;
 	// otherwise it returns [ErrChanged].
 	Swap(ctx context.Context, name, old string, key Key) error
+	// SharedWith returns the name of another connection that has the key with this ID, or "".
+	SharedWith(ctx context.Context, name, id string) (other string, err error)
 }
 
 // Observer is called after the fact. It must not block.

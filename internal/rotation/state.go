@@ -6,7 +6,6 @@
 package rotation
 
 import (
-	"slices"
 	"time"
 
 	"github.com/s3conn/vault-plugin-s3conn/internal/secret"
@@ -25,10 +24,6 @@ const (
 	handOutLag = 2 * time.Minute
 	// InactiveFor is how long an old key is inactive, which can be undone, before it is deleted, which cannot.
 	InactiveFor = 10 * time.Minute
-	// clockSkew is how far IAM's clock may be from this host's, either way.
-	clockSkew = 5 * time.Minute
-	// createTimeout is how long after its request IAM may have made a key.
-	createTimeout = 15 * time.Second
 )
 
 // Key is an access key.
@@ -38,13 +33,6 @@ type Key struct {
 }
 
 func (k Key) none() bool { return k.ID == "" }
-
-// Listed is one of a user's access keys as IAM lists it.
-type Listed struct {
-	ID      string
-	Active  bool
-	Created time.Time // zero: unknown
-}
 
 // Phase is where a rotation is.
 type Phase string
@@ -66,10 +54,12 @@ type State struct {
 	Old   Key // the key that is being replaced
 	New   Key // the key that replaces it
 
-	Known []string  // Creating: the IDs of the user's keys before
+	Known []string  // Creating: the IDs of the user's keys that are not of this rotation
 	Began time.Time // Creating, Confirming: when the phase began
 	Tried time.Time // Creating: when IAM was last asked for a key
+	Tries []Try     // Creating: the requests for a key that IAM may have made without being listed yet
 	Until time.Time // Grace, Inactive: when the phase ends
+	Made  string    // ID of the last key that a rotation has made the connection's
 
 	Failures  int // in a row
 	LastError string
@@ -95,7 +85,7 @@ func (s Stored) Due() time.Time {
 	var due time.Time
 	switch {
 	case s.displaced():
-		due = s.State.Began
+		due = time.Unix(0, 0) // at once
 	case s.State.Phase == Grace || s.State.Phase == Inactive:
 		due = s.State.Until
 	case s.State.Phase != Idle:
@@ -119,7 +109,8 @@ func (s Stored) NextRotation() time.Time {
 	return s.State.Since.Add(s.Period)
 }
 
-// displaced says whether the connection has got another key in the middle of a rotation, from an operator.
+// displaced says whether the connection has got another key in the middle of a rotation, from an operator. What was
+// left to be done of the rotation was stored elsewhere before: see [Stored.Left].
 func (s Stored) displaced() bool {
 	switch s.State.Phase {
 	case Idle:
@@ -138,35 +129,8 @@ func (s Stored) swapped() bool {
 	return (s.State.Phase == Confirming || s.State.Phase == Discarding) && s.Current.ID == s.State.New.ID
 }
 
-// begin is stored before IAM is asked for a key.
-func (s Stored) begin(keys []Listed, now time.Time) State {
-	next := s.State
-	next.Phase, next.Old, next.New = Creating, s.Current, Key{}
-	next.Began, next.Tried, next.Known = now, time.Time{}, nil
-	for _, one := range keys {
-		next.Known = append(next.Known, one.ID)
-	}
-	return next
-}
-
-// orphans returns the keys that IAM has made for this rotation and whose secrets nobody knows: the response was lost,
-// or whoever got it ended before it was stored. Keys that an operator has made at another time are none.
-func (s State) orphans(keys []Listed) (ids []string) {
-	if s.Tried.IsZero() {
-		return nil
-	}
-	from, to := s.Began.Add(-clockSkew), s.Tried.Add(createTimeout+clockSkew)
-	for _, one := range keys {
-		if one.ID != s.Old.ID && !slices.Contains(s.Known, one.ID) && !one.Created.Before(from) &&
-			!one.Created.After(to) {
-			ids = append(ids, one.ID)
-		}
-	}
-	return ids
-}
-
 func (s State) created(key Key, now time.Time) State {
-	s.Phase, s.New, s.Began, s.Known, s.Tried = Confirming, key, now, nil, time.Time{}
+	s.Phase, s.New, s.Began, s.Known, s.Tried, s.Tries = Confirming, key, now, nil, time.Time{}, nil
 	return s
 }
 
@@ -178,9 +142,9 @@ func (s State) discard() State {
 
 // graced is stored after the connection has the new key.
 func (s Stored) graced(now time.Time) State {
-	next := s.State.settled()
+	next := s.State.Ended()
 	next.Phase, next.Old, next.New = Grace, s.State.Old, s.State.New
-	next.Since, next.Until = now, now.Add(s.Grace+handOutLag)
+	next.Since, next.Until, next.Made = now, now.Add(s.Grace+handOutLag), s.State.New.ID
 	return next
 }
 
@@ -191,11 +155,12 @@ func (s State) deactivated(now time.Time) State {
 
 // idle is the end of a rotation. It keeps what is known of failures.
 func (s State) idle() State {
-	return State{Since: s.Since, Failures: s.Failures, LastError: s.LastError, LastTry: s.LastTry, NextTry: s.NextTry}
+	return State{Since: s.Since, Made: s.Made, Failures: s.Failures, LastError: s.LastError, LastTry: s.LastTry,
+		NextTry: s.NextTry}
 }
 
-// settled is the end of a rotation that nothing is wrong with.
-func (s State) settled() State { return s.idle().succeeded() }
+// Ended is the end of a rotation that nothing is wrong with.
+func (s State) Ended() State { return s.idle().succeeded() }
 
 func (s State) succeeded() State {
 	s.Failures, s.LastError, s.NextTry = 0, "", time.Time{}

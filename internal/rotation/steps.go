@@ -68,9 +68,9 @@ func (w *work) step(ctx context.Context, asked bool) (took bool, err error) {
 	case w.stored.swapped():
 		return true, w.grace(ctx)
 	case w.stored.displaced():
-		return true, w.cleanUp(ctx)
+		return true, w.save(ctx, state.Ended())
 	case state.Phase == Creating:
-		return true, w.create(ctx)
+		return true, w.retry(ctx)
 	case state.Phase == Confirming:
 		return true, w.confirm(ctx)
 	case state.Phase == Discarding:
@@ -100,84 +100,7 @@ func (w *work) step(ctx context.Context, asked bool) (took bool, err error) {
 }
 
 func (w *work) save(ctx context.Context, next State) error {
-	return w.Connections.Save(ctx, w.name, w.stored.State, next)
-}
-
-// begin notes the user's keys before another is made.
-func (w *work) begin(ctx context.Context) error {
-	if err := w.iam.Check(ctx, w.stored.Current); err != nil {
-		return err
-	}
-	keys, err := w.iam.List(ctx, w.stored.Current)
-	if err != nil {
-		return err
-	}
-	if len(keys) > 1 {
-		return &TwoKeysError{Keys: keys, now: w.Now()}
-	}
-	return w.save(ctx, w.stored.begin(keys, w.Now()))
-}
-
-// create has IAM make a key, after it has deleted those that an earlier try has made in vain.
-func (w *work) create(ctx context.Context) error {
-	state := w.stored.State
-	if err := w.deleteOrphans(ctx); err != nil {
-		return err
-	}
-	trying := state
-	trying.Tried = w.Now()
-	if err := w.save(ctx, trying); err != nil {
-		return err
-	}
-	w.stored.State = trying
-	key, err := w.iam.Create(ctx, state.Old)
-	if err != nil {
-		if madeNothing(err) {
-			return w.refused(ctx, state, err)
-		}
-		return err
-	}
-	if err := w.save(ctx, trying.created(key, w.Now())); err != nil {
-		// Its secret is lost with this process, and so it is of no use to anybody.
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), noteTimeout)
-		defer cancel()
-		_ = w.iam.Delete(ctx, state.Old, key.ID) // where this fails, it is found as an orphan
-		return err
-	}
-	return nil
-}
-
-// listLag is how long IAM may not list a key that it has made.
-const listLag = 10 * time.Minute
-
-// refused ends a rotation that IAM has refused to begin, unless an earlier try may have made a key that is not listed
-// yet.
-func (w *work) refused(ctx context.Context, before State, refusal error) error {
-	next := before.idle()
-	if !before.Tried.IsZero() && w.Now().Sub(before.Tried) < listLag {
-		next = before
-	}
-	if err := w.save(ctx, next); err != nil {
-		return err
-	}
-	w.stored.State = next
-	return refusal
-}
-
-func (w *work) deleteOrphans(ctx context.Context) error {
-	if w.stored.State.Tried.IsZero() {
-		return nil
-	}
-	keys, err := w.iam.List(ctx, w.stored.State.Old)
-	if err != nil {
-		return err
-	}
-	for _, id := range w.stored.State.orphans(keys) {
-		if err := w.iam.Delete(ctx, w.stored.State.Old, id); err != nil {
-			return err
-		}
-	}
-	return nil
+	return w.Connections.Save(ctx, w.name, w.stored, next)
 }
 
 // confirm makes the new key the connection's when it was accepted several times in a row.
@@ -238,7 +161,19 @@ func (w *work) grace(ctx context.Context) error {
 	return nil
 }
 
+// refuseShared is an error where another connection has the key: it would lose it.
+func (w *work) refuseShared(ctx context.Context, id string) error {
+	other, err := w.Connections.SharedWith(ctx, w.name, id)
+	if err == nil && other != "" {
+		err = &SharedError{ID: id, Other: other}
+	}
+	return err
+}
+
 func (w *work) deactivate(ctx context.Context) error {
+	if err := w.refuseShared(ctx, w.stored.State.Old.ID); err != nil {
+		return err
+	}
 	if err := w.iam.Deactivate(ctx, w.stored.Current, w.stored.State.Old.ID); err != nil {
 		return err
 	}
@@ -249,7 +184,7 @@ func (w *work) delete(ctx context.Context) error {
 	if err := w.iam.Delete(ctx, w.stored.Current, w.stored.State.Old.ID); err != nil {
 		return err
 	}
-	return w.save(ctx, w.stored.State.settled())
+	return w.save(ctx, w.stored.State.Ended())
 }
 
 // failed notes why a try ended and when the next is. It returns the error in words that may be shown.

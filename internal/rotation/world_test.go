@@ -52,6 +52,10 @@ type world struct {
 	flapFor    time.Duration // in which it accepts every second check
 	listLag    time.Duration
 	checks     int
+	ahead      time.Duration // of IAM's clock
+	showsClock bool
+	sharedWith string // another connection
+	panics     bool
 
 	rotated, failures []string
 }
@@ -142,19 +146,25 @@ func (w *world) authenticate(as Key) error {
 }
 
 func (w *world) Check(_ context.Context, as Key) error {
+	if w.panics {
+		panic("CANARY")
+	}
 	return w.operation("check", func() error { return errors.Join(w.authenticate(as), w.checkRoot) })
 }
 
-func (w *world) List(_ context.Context, as Key) (keys []Listed, err error) {
+func (w *world) List(_ context.Context, as Key) (listing Listing, err error) {
 	err = w.operation("list", func() error {
 		for _, one := range w.keys {
 			if time.Since(one.created) >= w.listLag {
-				keys = append(keys, Listed{one.ID, one.active, one.created})
+				listing.Keys = append(listing.Keys, Listed{one.ID, one.active, one.created.Add(w.ahead)})
 			}
+		}
+		if w.showsClock {
+			listing.Ahead, listing.Within = w.ahead, time.Second
 		}
 		return w.authenticate(as)
 	})
-	return keys, err
+	return listing, err
 }
 
 func (w *world) Create(_ context.Context, as Key) (key Key, err error) {
@@ -231,14 +241,18 @@ func (w *world) Load(context.Context, string) (stored Stored, iam IAM, err error
 	return stored, w, err
 }
 
-func (w *world) Save(_ context.Context, _ string, before, after State) error {
+func (w *world) SharedWith(context.Context, string, string) (other string, err error) {
+	return w.sharedWith, w.operation("shared", func() error { return nil })
+}
+
+func (w *world) Save(_ context.Context, _ string, before Stored, after State) error {
 	return w.operation("save", func() error {
-		was, _ := before.Encode()
+		was, _ := before.State.Encode()
 		now, _ := w.load().State.Encode()
 		switch {
 		case w.gone:
 			return ErrGone
-		case !bytes.Equal(was, now):
+		case !bytes.Equal(was, now) || before.Current.ID != w.current.ID:
 			return ErrChanged
 		}
 		var err error

@@ -74,16 +74,25 @@ func (a *AccessKeys) Check(ctx context.Context, as rotation.Key) error {
 }
 
 // List implements rotation.IAM.
-func (a *AccessKeys) List(ctx context.Context, as rotation.Key) (keys []rotation.Listed, err error) {
+func (a *AccessKeys) List(ctx context.Context, as rotation.Key) (listing rotation.Listing, err error) {
 	err = a.call(ctx, budget.IAM, listAccessKeys, func(ctx context.Context, c *awscall.Client) error {
+		start := a.Now()
+		c.Date = func(date time.Time) { listing.Ahead, listing.Within = aheadBy(date, start, a.Now()) }
 		listed, err := c.ListAccessKeys(ctx, a.iam(), keyCredentials(as))
 		for _, one := range listed {
 			active := one.Status == awscall.StatusActive
-			keys = append(keys, rotation.Listed{ID: one.ID, Active: active, Created: one.Created})
+			listing.Keys = append(listing.Keys, rotation.Listed{ID: one.ID, Active: active, Created: one.Created})
 		}
 		return err
 	})
-	return keys, err
+	return listing, err
+}
+
+// aheadBy returns by how much a service's clock is ahead of this host's, and how far that may be off. The service's
+// clock has shown the date, rounded down to a second, at some time between start and end.
+func aheadBy(date, start, end time.Time) (ahead, within time.Duration) {
+	within = (end.Sub(start) + time.Second) / 2
+	return date.Sub(end) + within, within
 }
 
 // Create implements rotation.IAM.

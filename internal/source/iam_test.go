@@ -52,13 +52,16 @@ func TestAccessKeys_OneLife(t *testing.T) {
 	if err != nil || key.Secret.Empty() {
 		t.Fatalf("%+v, %v", key, err)
 	}
-	listed, err := l.List(ctx, key)
+	listing, err := l.List(ctx, key)
+	if err != nil {
+		t.Fatal(err)
+	}
 	want := []rotation.Listed{
-		{ID: l.key.ID, Active: true, Created: listed[0].Created},
+		{ID: l.key.ID, Active: true, Created: listing.Keys[0].Created},
 		{ID: key.ID, Active: true, Created: noon},
 	}
-	if err != nil || !slices.Equal(listed, want) {
-		t.Errorf("the keys are %+v, %v", listed, err)
+	if !slices.Equal(listing.Keys, want) || listing.Ahead != listing.Within || listing.Within != time.Second/2 {
+		t.Errorf("the keys are %+v", listing)
 	}
 	if accepted, err := l.Accepted(ctx, key); !accepted || err != nil {
 		t.Errorf("the new key: %t, %v", accepted, err)
@@ -70,6 +73,23 @@ func TestAccessKeys_OneLife(t *testing.T) {
 	}
 	if accepted, err := l.Accepted(ctx, l.key); accepted || err != nil {
 		t.Errorf("the deleted key: %t, %v", accepted, err)
+	}
+}
+
+func TestAheadBy_IsWhatTheDateOfAResponseAllows(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct{ took, real time.Duration }{
+		"the same clock": {0, 0}, "a slow call": {9 * time.Second, 0}, "ahead": {time.Second, 3 * time.Minute},
+		"behind": {300 * time.Millisecond, -4 * time.Minute},
+	} {
+		for _, at := range []time.Duration{0, tt.took / 2, tt.took} { // when the service has written the date
+			start := noon.Add(123 * time.Millisecond)
+			date := start.Add(at + tt.real).Truncate(time.Second)
+			ahead, within := aheadBy(date, start, start.Add(tt.took))
+			if off := (ahead - tt.real).Abs(); off > within || within > tt.took/2+time.Second {
+				t.Errorf("%s: %s give or take %s, and is %s", name, ahead, within, tt.real)
+			}
+		}
 	}
 }
 
