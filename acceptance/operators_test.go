@@ -17,8 +17,8 @@ import (
 // examples make of an answer, as their documents and sources say it. They themselves do not run here.
 //
 //   - Vault Secrets Operator renews a lease at two thirds of its time and stops for good where one is not renewable;
-//     without a lease it reads again after refreshAfter; with allowStaticCreds it wants last_vault_rotation as RFC 3339,
-//     and rotation_period and ttl as whole numbers.
+//     without a lease it reads again after refreshAfter; with allowStaticCreds it wants last_vault_rotation as
+//     RFC 3339, and rotation_period and ttl as whole numbers.
 //   - External Secrets and the CSI provider take single fields by their names, and a text or a number of each.
 //
 // https://developer.hashicorp.com/vault/docs/deploy/kubernetes/vso/sources/vault

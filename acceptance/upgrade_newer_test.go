@@ -170,8 +170,8 @@ func (i *identityConnections) afterTheNextUpgrade() {
 	}
 }
 
-// rotatingKeys are connections whose keys rotate: "rotating" is in the grace of a rotation, and the first release writes
-// "changed".
+// rotatingKeys are connections whose keys rotate: "rotating" is in the grace of a rotation, and the first release
+// writes "changed".
 type rotatingKeys struct {
 	*upgradeStack
 	iam      *awstest.Server

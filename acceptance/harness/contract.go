@@ -172,9 +172,11 @@ func operation(req *http.Request) string {
 	return req.Method
 }
 
-// judge returns the document's path that the response is of, and in what the response differs from the document, without
-// repeating the response's values.
-func judge(document *openapi3.T, operation, path string, resp *http.Response, body []byte) (template string, err error) {
+// judge returns the document's path that the response is of, and in what the response differs from the document,
+// without repeating the response's values.
+func judge(document *openapi3.T, operation, path string, resp *http.Response, body []byte) (
+	template string, err error,
+) {
 	if operation == "LIST" {
 		operation, path = http.MethodGet, strings.TrimSuffix(path, "/")+"/"
 	}

@@ -21,8 +21,8 @@ import (
 // trustStorePath is where Go looks for the system's trust store on Linux.
 const trustStorePath = "etc/ssl/certs/ca-certificates.crt"
 
-// writeImages writes one OCI image for all Linux targets, and one for those of FIPS 140-3, each as a tar of an OCI image
-// layout. An image holds the program, a trust store and nothing else. Without Linux targets there is none.
+// writeImages writes one OCI image for all Linux targets, and one for those of FIPS 140-3, each as a tar of an OCI
+// image layout. An image holds the program, a trust store and nothing else. Without Linux targets there is none.
 //
 // https://github.com/opencontainers/image-spec/blob/v1.1.1/image-layout.md
 func (b *builder) writeImages() error {

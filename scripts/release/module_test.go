@@ -29,8 +29,8 @@ func checkModules(t *testing.T, dir string, files map[string][]byte, version str
 		linked := strings.HasPrefix(settings["GOFIPS140"], "v1.0.0-")
 		switchedOn := strings.Contains(settings["DefaultGODEBUG"], "fips140=on")
 		if linked != fips || switchedOn != fips {
-			t.Errorf("%s was built with GOFIPS140=%q and DefaultGODEBUG=%q", filepath.Base(program), settings["GOFIPS140"],
-				settings["DefaultGODEBUG"])
+			t.Errorf("%s was built with GOFIPS140=%q and DefaultGODEBUG=%q", filepath.Base(program),
+				settings["GOFIPS140"], settings["DefaultGODEBUG"])
 		}
 		sbom := files[filepath.Base(strings.TrimSuffix(program, ".exe"))+sbomSuffix]
 		if named := bytes.Contains(sbom, []byte("env:GOFIPS140")); len(sbom) == 0 || named != fips {

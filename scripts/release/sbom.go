@@ -42,8 +42,8 @@ func (b *builder) writeSBOM(t target) error {
 }
 
 // completeSBOM removes the checksums of the program that wrote the SBOM, which differ with the machine that it was
-// built on, gives modules inside the source tree their names, because to the program that was built they are directories
-// without a version, and names the cryptographic module, which is a setting of the build and not a Go module.
+// built on, gives modules inside the source tree their names, because to the program that was built they are
+// directories without a version, and names the cryptographic module, which is a setting of the build and no Go module.
 func (b *builder) completeSBOM(t target, path string) error {
 	text, err := os.ReadFile(path)
 	if err != nil {
