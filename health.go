@@ -150,6 +150,7 @@ func (b *backend) stateOf(name string, v *vitals, now session.Instant) health.St
 		SessionFailing:   known.Failures > 0,
 		RenewalFailing:   v.failure(health.Renewal, record).Failing(),
 		RotationFailing:  v.failure(health.Rotation, record).Failing(),
+		ScopesFailing:    b.sessions.FailingScopes(name) != nil,
 	})
 }
 

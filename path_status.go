@@ -25,7 +25,7 @@ const (
 A connection is
 
   ok          its credentials can be handed out
-  degraded    they can, but the last refresh, renewal or rotation failed
+  degraded    they can, but the last refresh, renewal or rotation failed, or a scope's session
   failing     they cannot
   idle        nobody has read it since the plugin started, so nothing is known
   incomplete  it has no certificate yet
@@ -125,6 +125,8 @@ func statusSchema() map[string]*framework.FieldSchema {
 		"rotation": sometimes(framework.TypeMap,
 			"How the access key is rotated: last_vault_rotation, next_rotation, previous_access_key, "+
 				"previous_key_end, under_way_since and the last_failure."),
+		"scopes": sometimes(framework.TypeMap, "The scopes whose last request for a session failed: error, count (in a "+
+			"row) and next_try. Of a scope with templates it is the entity that has failed most often."),
 		"reads": described(framework.TypeMap, "Reads that were answered since the start, by path."),
 	}
 }
@@ -227,6 +229,9 @@ func (b *backend) readStatus(ctx context.Context, req *logical.Request, data *fr
 	if err := b.addUpkeep(ctx, req.Storage, name, v, shown); err != nil {
 		return nil, err
 	}
+	if failing := b.failingScopes(name, now.Wall); len(failing) > 0 {
+		shown["scopes"] = failing
+	}
 	shown["reads"] = map[string]any{"creds": record.Reads(health.Creds), "sdk": record.Reads(health.SDK),
 		"presign": record.Reads(health.Presign)}
 	return b.nodeStatus(shown), nil
@@ -258,40 +263,4 @@ func (b *backend) addUpkeep(
 		}
 	}
 	return nil
-}
-
-func certificateStatus(v *vitals, now time.Time) map[string]any {
-	shown := map[string]any{"not_after": instant(v.end.NotAfter), "ttl": int64(v.end.NotAfter.Sub(now) / time.Second)}
-	if v.end.Intermediate != "" {
-		shown["intermediate"] = v.end.Intermediate
-	}
-	return shown
-}
-
-func failureStatus(f health.Failure) map[string]any {
-	shown := map[string]any{"time": instant(f.Time), "error": f.Error, "count": f.Count}
-	if !f.NextTry.IsZero() {
-		shown["next_try"] = instant(f.NextTry)
-	}
-	return shown
-}
-
-// advice says what the state means and what to do about it.
-func advice(name string, state health.State, v *vitals) string {
-	switch {
-	case v.unreadable:
-		return "the stored connection cannot be read; the server's log says why; write it again as a whole"
-	case state == health.StateIncomplete:
-		return "it has no certificate yet; identity/" + name + "/csr makes a key and its CSR; or write certificate " +
-			"and private_key"
-	case state == health.StateFailing:
-		return "no credentials can be handed out; correct what last_failure or certificate says, then write test/" +
-			name + ", which ends the pause after failures"
-	case state == health.StateDegraded:
-		return "credentials are handed out, and what would keep them so fails; correct what last_failure, " +
-			"certificate, renewal or rotation says before the session or the certificate ends"
-	case state == health.StateIdle:
-		return "nobody has read it since the plugin started; write test/" + name + " to know whether it works"
-	}
-	return "credentials are handed out; there is nothing to do"
 }

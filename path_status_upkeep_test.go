@@ -165,3 +165,40 @@ func TestMetrics_CountConnectionsWithoutSessions(t *testing.T) {
 			`s3conn_connections{state="idle"} 1`)
 	})
 }
+
+// A scope whose role lets nobody in would not show anywhere else: the connection itself is well.
+func TestStatus_ScopeWithoutASessionDegrades(t *testing.T) {
+	withScopes(t, func(t *testing.T, s *scopeTest) {
+		s.writeTemplated()
+		s.readCreds(t.Context(), "orders")
+		s.readCreds(t.Context(), "orders/reports")
+		pass(0)
+		if data := s.wantState("orders", health.StateOK, "nothing to do"); data["scopes"] != nil {
+			t.Errorf("no scope fails, and the status says %v", data["scopes"])
+		}
+		s.sts.err = failedCall(http.StatusForbidden, "AccessDenied: not this role")
+		for range 3 {
+			_, _ = s.readAs("e-1", "creds/orders/"+templated)
+			pass(time.Minute)
+		}
+		_, _ = s.readAs("e-2", "creds/orders/"+templated)
+		pass(0)
+		data := s.wantState("orders", health.StateDegraded, "scopes")
+		scopes, _ := data["scopes"].(map[string]any)
+		failing, _ := scopes[templated].(map[string]any)
+		text, _ := failing["error"].(string)
+		if len(scopes) != 1 || failing["count"] != 3 || !strings.Contains(text, "not this role") ||
+			failing["next_try"] == nil {
+			t.Errorf("the scopes are %v, want the entity that has failed three times", scopes)
+		}
+		s.sts.err = nil
+		pass(time.Minute)
+		for _, id := range []string{"e-1", "e-2"} {
+			_, _ = s.readAs(id, "creds/orders/"+templated)
+		}
+		pass(0)
+		if data := s.wantState("orders", health.StateOK, "nothing to do"); data["scopes"] != nil {
+			t.Errorf("after a success the status says %v", data["scopes"])
+		}
+	})
+}

@@ -28,6 +28,7 @@ func TestStateOf_FollowsFromTheFacts(t *testing.T) {
 		{"the refresh fails", with(func(f *health.Facts) { f.SessionFailing = true }), health.StateDegraded},
 		{"the renewal fails", with(func(f *health.Facts) { f.RenewalFailing = true }), health.StateDegraded},
 		{"the rotation fails", with(func(f *health.Facts) { f.RotationFailing = true }), health.StateDegraded},
+		{"a scope's sessions fail", with(func(f *health.Facts) { f.ScopesFailing = true }), health.StateDegraded},
 		{"the certificate has ended before the session",
 			with(func(f *health.Facts) { f.CertificateEnded = true }), health.StateDegraded},
 		{"requests for a session fail and none lives",
@@ -57,10 +58,11 @@ func TestStates_NamesEveryState(t *testing.T) {
 	for _, state := range health.States() {
 		named[state] = true
 	}
-	for bits := range 1 << 7 {
+	for bits := range 1 << 8 {
 		bit := func(i int) bool { return bits>>i&1 == 1 }
 		state := health.StateOf(health.Facts{HasIdentity: bit(0), CertificateEnded: bit(1), HasCredentials: bit(2),
-			HasReads: bit(3), SessionFailing: bit(4), RenewalFailing: bit(5), RotationFailing: bit(6)})
+			HasReads: bit(3), SessionFailing: bit(4), RenewalFailing: bit(5), RotationFailing: bit(6),
+			ScopesFailing: bit(7)})
 		if !named[state] {
 			t.Errorf("States does not name %q", state)
 		}

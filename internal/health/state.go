@@ -27,6 +27,7 @@ type Facts struct {
 	SessionFailing  bool // the last request for a session failed
 	RenewalFailing  bool // the last renewal of its certificate failed
 	RotationFailing bool // the last rotation of its access key failed
+	ScopesFailing   bool // the last request for a session of one of its scopes failed
 }
 
 // StateOf returns the state that follows from the facts. A connection without a live session is ok as long as nothing
@@ -38,7 +39,7 @@ func StateOf(f Facts) State {
 		return StateIncomplete
 	case cannotObtain && !f.HasCredentials:
 		return StateFailing
-	case cannotObtain, f.RenewalFailing, f.RotationFailing:
+	case cannotObtain, f.RenewalFailing, f.RotationFailing, f.ScopesFailing:
 		return StateDegraded
 	case !f.HasReads:
 		return StateIdle

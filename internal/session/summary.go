@@ -33,3 +33,29 @@ func (p *Pool[T, S]) Summary() Summary {
 	}
 	return sum
 }
+
+// FailingScopes returns what is known of the name's scopes whose last request for a session failed, by scope. Of a scope
+// with variants it is the variant that has failed most often in a row. The map is nil where none fails.
+func (p *Pool[T, S]) FailingScopes(name string) map[string]Status {
+	var entries []*entry[T, S]
+	p.mu.RLock()
+	if g := p.byName[name]; g != nil {
+		for _, e := range g.scoped {
+			entries = append(entries, e)
+		}
+	}
+	p.mu.RUnlock()
+	var failing map[string]Status
+	now := p.Clock()
+	for _, e := range entries {
+		status := e.status(now)
+		if status.Failures == 0 || status.Failures <= failing[e.key.Scope].Failures {
+			continue
+		}
+		if failing == nil {
+			failing = map[string]Status{}
+		}
+		failing[e.key.Scope] = status
+	}
+	return failing
+}

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -117,6 +118,31 @@ func TestPool_ScopeThatChangedLosesItsVariants(t *testing.T) {
 		}
 		if !n.InUse(plain) {
 			t.Error("the scope that did not change was dropped")
+		}
+	})
+}
+
+func TestPool_FailingScopesAreThoseWhoseLastRequestFailed(t *testing.T) {
+	poolTest(t, func(t *testing.T, n *node) {
+		n.scoped("/team", "/plain")
+		n.get(t.Context(), Key{Name: "orders-0", Scope: "/plain"}, MinRemaining)
+		if failing := n.FailingScopes("orders-0"); failing != nil {
+			t.Errorf("%v fail, want none", failing)
+		}
+		n.aws.set(func(s *service) { s.err = errStorage })
+		for i := range 2 {
+			for range 2 - i {
+				n.get(t.Context(), variant(i), MinRemaining)
+				pass(time.Minute)
+			}
+		}
+		n.read("orders-0") // no scope
+		if failing := n.FailingScopes("orders-0"); len(failing) != 1 || failing["/team"].Failures != 2 ||
+			!errors.Is(failing["/team"].Err, errStorage) {
+			t.Errorf("%v fail, want the scope of the variants, as its worst one does", failing)
+		}
+		if failing := n.FailingScopes("nothing"); failing != nil {
+			t.Errorf("%v fail of a name that is not there", failing)
 		}
 	})
 }
