@@ -19,6 +19,7 @@ import (
 	"github.com/s3conn/vault-plugin-s3conn/internal/network"
 	"github.com/s3conn/vault-plugin-s3conn/internal/problem"
 	"github.com/s3conn/vault-plugin-s3conn/internal/rotation"
+	"github.com/s3conn/vault-plugin-s3conn/internal/session"
 	"github.com/s3conn/vault-plugin-s3conn/internal/source"
 	"github.com/s3conn/vault-plugin-s3conn/internal/upstream"
 	"github.com/s3conn/vault-plugin-s3conn/rolesanywhere"
@@ -49,6 +50,11 @@ func TestErrorResponse_KeepsItsStatusAndWordsOnTheWayToVault(t *testing.T) {
 		"two keys in IAM":              {&rotation.TwoKeysError{}, 400, []string{"two access keys"}},
 		"a key that AWS does not take": {&rotation.NotAcceptedError{}, 502, []string{"is given up; the key before stays"}},
 		"two writers":                  {&conflictError{"orders", "others changed it"}, 409, []string{`"orders"`}},
+		"a session that is slow":       {session.ErrPending, 503, []string{"try again"}},
+		"a reader that has gone":       {session.ErrGone, 503, nil},
+		"settings that change":         {session.ErrUnsettled, 503, []string{"try again"}},
+		"a mount that closes":          {session.ErrClosing, 503, nil},
+		"a key that is to be made":     {errMakingKey, 503, []string{"no key was made"}},
 		"refused for good": {api(403, "AccessDeniedException", "Untrusted signing certificate"), 400,
 			[]string{"AccessDeniedException: Untrusted signing certificate", "HTTP 403", "req-1", "trust anchor"}},
 		"session name": {api(403, "AccessDeniedException", "Not authorized to set roleSessionName"), 400,

@@ -1,12 +1,17 @@
 package s3conn
 
 import (
+	"context"
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/hashicorp/vault/sdk/logical"
 
+	"github.com/s3conn/vault-plugin-s3conn/internal/budget"
+	"github.com/s3conn/vault-plugin-s3conn/internal/connection"
+	"github.com/s3conn/vault-plugin-s3conn/internal/session"
 	"github.com/s3conn/vault-plugin-s3conn/rolesanywhere/rolesanywheretest"
 )
 
@@ -110,4 +115,21 @@ func TestConfigWrite_FailedVerificationLeavesTheSession(t *testing.T) {
 	if got := l.read("creds/orders").Data; got["access_key"] == shared || got["ttl"] != int64(1200) {
 		t.Errorf("after a verified write readers get %v", got)
 	}
+}
+
+func TestConfigWrite_VerifiesUntilItsTimeIsOverAndNoLonger(t *testing.T) {
+	sessionTest(t, func(t *testing.T, m *mount, _ *service) {
+		m.source = func(ctx context.Context, _ *connection.Connection, _ budget.Lane) (session.Session, error) {
+			<-ctx.Done() // no turn comes
+			return session.Session{}, session.ErrPending
+		}
+		m.start()
+		start := time.Now()
+		req := &logical.Request{Data: rolesAnywhereFields(t, with("verify_connection", true))}
+		ctx := m.decodeRequest(t.Context(), req)
+		_, _, err := m.prepareConnection(ctx, req, "orders", nil, start.Add(5*time.Second))
+		if err == nil || time.Since(start) != 5*time.Second {
+			t.Errorf("verifying ended after %s with %v, want 5s", time.Since(start), err)
+		}
+	})
 }

@@ -3,57 +3,11 @@ package s3conn
 import (
 	"context"
 	"errors"
-	"net/http"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 
 	"github.com/hashicorp/vault/sdk/logical"
-	"github.com/s3conn/vault-plugin-s3conn/internal/connection"
-	"github.com/s3conn/vault-plugin-s3conn/internal/session"
 )
-
-func TestSession_SettingsThatChangeWhileTheyAreReadAreReadAgain(t *testing.T) {
-	sessionTest(t, func(t *testing.T, m *mount, aws *service) {
-		m.writeConnections(1)
-		conn, err := loadConnection(t.Context(), m.storage, "orders-0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		var changed atomic.Bool
-		m.storage.afterGet = func(key string) {
-			if key != "config/orders-0" || !changed.CompareAndSwap(false, true) {
-				return
-			}
-			next := *conn
-			next.Revision, next.RoleARN = connection.NewRevision(), changedRole
-			if err := saveConnection(t.Context(), m.storage, "orders-0", &next); err != nil {
-				t.Error(err)
-			}
-			m.InvalidateKey(t.Context(), key)
-		}
-		resp := m.read("creds/orders-0")
-		if resp.Data["arn"] != changedRole || aws.count() != 1 {
-			t.Errorf("the reader got a session of %v after %d calls, want one of the new settings",
-				resp.Data["arn"], aws.count())
-		}
-	})
-}
-
-func TestSession_SettingsThatNeverSettleAreATemporaryError(t *testing.T) {
-	sessionTest(t, func(t *testing.T, m *mount, aws *service) {
-		m.writeConnections(1)
-		m.storage.afterGet = func(key string) { m.InvalidateKey(t.Context(), key) }
-		resp, err := m.do(t.Context(), logical.ReadOperation, "creds/orders-0", nil)
-		status, text := asVaultSeesIt(t, resp, err)
-		if status != http.StatusServiceUnavailable || text != session.ErrUnsettled.Error() {
-			t.Errorf("answered with %d, %q", status, text)
-		}
-		if aws.count() != 0 {
-			t.Errorf("%d sessions were requested with outdated settings", aws.count())
-		}
-	})
-}
 
 // AWS may answer a call after the connection was deleted, and the session must not be stored then: nothing would ever
 // remove it.
