@@ -6,11 +6,11 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/hashicorp/vault/sdk/logical"
+
 	"github.com/s3conn/vault-plugin-s3conn/internal/connection"
 	"github.com/s3conn/vault-plugin-s3conn/internal/secret"
 	"github.com/s3conn/vault-plugin-s3conn/rolesanywhere/rolesanywheretest"
-
-	"github.com/hashicorp/vault/sdk/logical"
 )
 
 // The rules of each field are tested with package connection. Here is what a refused request leaves behind.

@@ -45,7 +45,7 @@ func (b *backend) identityPaths() []*framework.Path {
 			HelpDescription: identityDescription,
 			Fields:          b.nameOnly,
 			Operations: map[logical.Operation]framework.OperationHandler{
-				logical.ReadOperation: &framework.PathOperation{Callback: b.withStatus(b.readIdentity),
+				logical.ReadOperation: &framework.PathOperation{Callback: b.withStatus(b.ofIdentity(b.readIdentity)),
 					Summary: "Read a connection's identity without its private key.", Responses: responses},
 			},
 		},
@@ -111,17 +111,30 @@ func (b *backend) identified(
 	return conn, state, nil
 }
 
-func (b *backend) readIdentity(
-	ctx context.Context,
-	req *logical.Request,
-	data *framework.FieldData,
-) (*logical.Response, error) {
-	name := data.Get("name").(string)
-	conn, state, err := b.identified(ctx, req, name)
-	if err != nil {
-		return nil, err
+// identityRequest is a request about the identity of a connection, as it is stored.
+type identityRequest struct {
+	*logical.Request
+	name  string
+	conn  *connection.Connection
+	state identity.State
+}
+
+// ofIdentity is the framework's form of a handler that begins with what is stored.
+func (b *backend) ofIdentity(
+	handle func(ctx context.Context, r identityRequest) (*logical.Response, error),
+) framework.OperationFunc {
+	return func(ctx context.Context, req *logical.Request, data *framework.FieldData) (*logical.Response, error) {
+		name := data.Get("name").(string)
+		conn, state, err := b.identified(ctx, req, name)
+		if err != nil {
+			return nil, err
+		}
+		return handle(ctx, identityRequest{req, name, conn, state})
 	}
-	return b.identityResponse(name, conn, state)
+}
+
+func (b *backend) readIdentity(_ context.Context, r identityRequest) (*logical.Response, error) {
+	return b.identityResponse(r.name, r.conn, r.state)
 }
 
 func (b *backend) identityResponse(

@@ -103,19 +103,19 @@ func (b *backend) issuerPath() *framework.Path {
 		Fields:          map[string]*framework.FieldSchema{"name": connectionNameSchema()},
 		Operations: map[logical.Operation]framework.OperationHandler{
 			logical.ReadOperation: &framework.PathOperation{
-				Callback:  b.withStatus(b.readIssuer),
+				Callback:  b.withStatus(b.ofIdentity(b.readIssuer)),
 				Summary:   "Read who renews the certificate.",
 				Responses: map[int][]framework.Response{http.StatusOK: {{Description: "The issuer.", Fields: shown}}},
 			},
 			logical.UpdateOperation: &framework.PathOperation{
-				Callback:                    b.withStatus(b.writeIssuer),
+				Callback:                    b.withStatus(b.ofIdentity(b.writeIssuer)),
 				Summary:                     issuerSynopsis,
 				ForwardPerformanceStandby:   true,
 				ForwardPerformanceSecondary: true,
 				Responses:                   stored,
 			},
 			logical.DeleteOperation: &framework.PathOperation{
-				Callback:                    b.withStatus(b.deleteIssuer),
+				Callback:                    b.withStatus(b.ofIdentity(b.deleteIssuer)),
 				Summary:                     "Renew the certificate no more.",
 				ForwardPerformanceStandby:   true,
 				ForwardPerformanceSecondary: true,
@@ -127,19 +127,14 @@ func (b *backend) issuerPath() *framework.Path {
 	})
 }
 
-func (b *backend) readIssuer(
-	ctx context.Context,
-	req *logical.Request,
-	data *framework.FieldData,
-) (*logical.Response, error) {
-	name := data.Get("name").(string)
-	_, state, err := b.identified(ctx, req, name)
-	if err != nil || state.Issuer == nil {
-		return nil, err
+func (b *backend) readIssuer(_ context.Context, r identityRequest) (*logical.Response, error) {
+	i := r.state.Issuer
+	if i == nil {
+		return nil, nil
 	}
-	i, names := state.Issuer, state.Issuer.Names
+	names := i.Names
 	return &logical.Response{Data: map[string]any{
-		"name": name, "type": i.Type, "address": i.Address, "ca_cert": i.CACert,
+		"name": r.name, "type": i.Type, "address": i.Address, "ca_cert": i.CACert,
 		"proxy_url":    enroll.RedactProxy(i.ProxyURL),
 		"renew_before": int64(i.RenewBefore / time.Second), "key": i.Key, "key_type": i.KeyType,
 		"cert_auth_path": i.CertAuthPath, "cert_auth_role": i.CertAuthRole, "pki_path": i.PKIPath,
@@ -155,36 +150,33 @@ func (b *backend) readIssuer(
 // list is never nil, which clients would see as null.
 func list(texts []string) []string { return append([]string{}, texts...) }
 
-func (b *backend) writeIssuer(
-	ctx context.Context,
-	req *logical.Request,
-	data *framework.FieldData,
-) (*logical.Response, error) {
-	name := data.Get("name").(string)
-	conn, state, err := b.identified(ctx, req, name)
-	if err != nil {
-		return nil, err
-	}
+func (b *backend) writeIssuer(ctx context.Context, r identityRequest) (*logical.Response, error) {
 	p := requestProblems(ctx)
-	field.RefuseUnknown(p, req.Data, append(field.Names(issuerRows()), "name"))
-	issuer := issuerIn(req.Data)
-	issuer.Check(p, state)
-	if err := p.Err("writing the issuer of connection "+problem.Quote(name), "the issuer is unchanged"); err != nil {
+	field.RefuseUnknown(p, r.Data, append(field.Names(issuerRows()), "name"))
+	issuer := issuerIn(r.Data)
+	issuer.Check(p, r.state)
+	subject := "writing the issuer of connection " + problem.Quote(r.name)
+	if err := p.Err(subject, "the issuer is unchanged"); err != nil {
 		return nil, err
 	}
-	_, err = identities{b, req.Storage}.Update(ctx, name, func(now identity.State) (identity.State, error) {
-		return now.WithIssuer(issuer), nil
-	})
-	if err != nil {
+	if err := b.setIssuer(ctx, r, issuer); err != nil {
 		return nil, err
 	}
-	if conn.Certificate == "" {
+	if r.conn.Certificate == "" {
 		return &logical.Response{
 			Warnings: []string{"the connection has no certificate yet: request the first one with " +
-				"identity/" + name + "/renew and a one-time secret"},
+				"identity/" + r.name + "/renew and a one-time secret"},
 		}, nil
 	}
 	return nil, nil
+}
+
+// setIssuer stores the issuer, nil for none, whatever else of the identity has changed meanwhile.
+func (b *backend) setIssuer(ctx context.Context, r identityRequest, issuer *identity.Issuer) error {
+	_, err := identities{b, r.Storage}.Update(ctx, r.name, func(now identity.State) (identity.State, error) {
+		return now.WithIssuer(issuer), nil
+	})
+	return err
 }
 
 func issuerIn(data map[string]any) *identity.Issuer {
@@ -210,18 +202,9 @@ func issuerIn(data map[string]any) *identity.Issuer {
 	return issuer
 }
 
-func (b *backend) deleteIssuer(
-	ctx context.Context,
-	req *logical.Request,
-	data *framework.FieldData,
-) (*logical.Response, error) {
-	name := data.Get("name").(string)
-	_, state, err := b.identified(ctx, req, name)
-	if err != nil || state.Issuer == nil {
-		return nil, err
+func (b *backend) deleteIssuer(ctx context.Context, r identityRequest) (*logical.Response, error) {
+	if r.state.Issuer == nil {
+		return nil, nil
 	}
-	_, err = identities{b, req.Storage}.Update(ctx, name, func(now identity.State) (identity.State, error) {
-		return now.WithIssuer(nil), nil
-	})
-	return nil, err
+	return nil, b.setIssuer(ctx, r, nil)
 }
