@@ -139,7 +139,7 @@ func TestEntities_AreBounded(t *testing.T) {
 // Templates give what Vault's own give, wherever they give anything.
 func TestEntityFacts_RenderAsVaultsOwnTemplatesDo(t *testing.T) {
 	t.Parallel()
-	told := vaultEntity("e-1", "ann", map[string]string{"team": "blue", "cost.center": "42", "empty": ""})
+	entity := vaultEntity("e-1", "ann", map[string]string{"team": "blue", "cost.center": "42", "empty": ""})
 	for _, text := range []string{"plain", "{{identity.entity.id}}", "a-{{ identity.entity.name }}-b",
 		"{{identity.entity.metadata.team}}",
 		"{{identity.entity.metadata.cost.center}}", "{{identity.entity.aliases.auth_1.name}}",
@@ -148,14 +148,14 @@ func TestEntityFacts_RenderAsVaultsOwnTemplatesDo(t *testing.T) {
 		"{{identity.entity.metadata.none}}", "{{identity.entity.aliases.auth_9.name}}",
 		"{{identity.entity.aliases.auth_1.metadata.none}}",
 		"{{identity.entity.name", "}}", "{{time.now}}", "{ }", "{{identity.entity.metadata.empty}}x"} {
-		_, want, wantErr := identitytpl.PopulateString(identitytpl.PopulateStringInput{String: text, Entity: told})
+		_, want, wantErr := identitytpl.PopulateString(identitytpl.PopulateStringInput{String: text, Entity: entity})
 		s := scope.New()
 		s.Buckets, s.SessionTags = []string{"bucket-a"}, map[string]string{"t": text}
 		program, err := scope.Compile(s, scope.Facts{Connection: "c", Scope: "s", RolesAnywhere: true,
 			RoleARN: "arn:aws:iam::123456789012:role/x"})
 		var rendered *scope.Rendered
 		if err == nil {
-			rendered, err = program.Render(entityFacts(told))
+			rendered, err = program.Render(entityFacts(entity))
 		}
 		switch {
 		case text == "{ }" || text == "{{time.now}}": // no characters of a tag, and a form that is not taken

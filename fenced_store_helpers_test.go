@@ -19,7 +19,7 @@ import (
 
 const fencedRole = "arn:aws:iam::123456789012:role/app"
 
-// fencedStore is an S3 with an STS. It obeys session policies as far as it is told to.
+// fencedStore is an S3 with an STS. It obeys session policies as far as the test says.
 type fencedStore struct {
 	*httptest.Server
 	sts     *awstest.Server

@@ -30,6 +30,12 @@ func (b *backend) decodeRequest(ctx context.Context, req *logical.Request) conte
 	return context.WithValue(ctx, intakeKey{}, problems)
 }
 
+// textAt returns a text out of decoded fields, "" where there is none.
+func textAt(fields map[string]any, name string) string {
+	value, _ := fields[name].(string)
+	return value
+}
+
 // requestProblems returns what was wrong with the fields of the request, in a list of the caller's own.
 func requestProblems(ctx context.Context) *problem.List {
 	if problems, ok := ctx.Value(intakeKey{}).(*problem.List); ok {

@@ -84,11 +84,10 @@ func leaseTTL(remaining time.Duration) time.Duration {
 func (b *backend) leftOf(internal map[string]any, expiration time.Time) time.Duration {
 	now := b.clock()
 	left := expiration.Sub(now.Wall)
-	text := func(name string) string { value, _ := internal[name].(string); return value }
-	if issued, err := time.Parse(time.RFC3339Nano, text(leaseIssued)); err == nil {
+	if issued, err := time.Parse(time.RFC3339Nano, textAt(internal, leaseIssued)); err == nil {
 		left = min(left, expiration.Sub(issued))
 	}
-	if end, err := strconv.ParseInt(text(leaseUptime), 10, 64); err == nil && text(leaseProcess) == b.process {
+	if end, err := strconv.ParseInt(textAt(internal, leaseUptime), 10, 64); err == nil && textAt(internal, leaseProcess) == b.process {
 		left = min(left, time.Duration(end)-now.Uptime)
 	}
 	return left

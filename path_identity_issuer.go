@@ -35,7 +35,7 @@ it. A write replaces the issuer as a whole: what is left out has its default. A 
 )
 
 func issuerRows() []field.Row {
-	text := func(name, group, description string) field.Row {
+	textRow := func(name, group, description string) field.Row {
 		return field.Row{Name: name, Group: group, Limit: limitName, Description: description}
 	}
 	rows := []field.Row{
@@ -76,14 +76,14 @@ func issuerRows() []field.Row {
 			Description: "Type of new private keys. The default is that of the current one, " +
 				"" + identity.DefaultKeyType + " for the first. " +
 				"No issuer signs ML-DSA yet."},
-		text("cert_auth_path", "vault_pki", "Mount path of the cert auth method. The default is cert."),
-		text("cert_auth_role", "vault_pki", "Role of the cert auth method to log in as."),
-		text("pki_path", "vault_pki", "Mount path of the PKI engine."),
-		text("pki_role", "vault_pki", "Role of the PKI engine that signs."),
-		text("namespace", "vault_pki", "Namespace of both, for servers that have namespaces."),
+		textRow("cert_auth_path", "vault_pki", "Mount path of the cert auth method. The default is cert."),
+		textRow("cert_auth_role", "vault_pki", "Role of the cert auth method to log in as."),
+		textRow("pki_path", "vault_pki", "Mount path of the PKI engine."),
+		textRow("pki_role", "vault_pki", "Role of the PKI engine that signs."),
+		textRow("namespace", "vault_pki", "Namespace of both, for servers that have namespaces."),
 		{Name: "ttl", Group: "vault_pki", Type: field.Seconds,
 			Description: "Lifetime to request, in seconds or as a duration. The default is the role's."},
-		text("label", "est", "Label of the authority, for EST servers that have several."),
+		textRow("label", "est", "Label of the authority, for EST servers that have several."),
 	}
 	return append(rows, nameRows("the current certificate's, or the connection's name")...)
 }
@@ -180,7 +180,6 @@ func (b *backend) setIssuer(ctx context.Context, r identityRequest, issuer *iden
 }
 
 func issuerIn(data map[string]any) *identity.Issuer {
-	text := func(name string) string { value, _ := data[name].(string); return value }
 	seconds := func(name string) time.Duration {
 		value, _ := data[name].(int64)
 		return time.Duration(value) * time.Second
@@ -188,13 +187,11 @@ func issuerIn(data map[string]any) *identity.Issuer {
 	issuer := &identity.Issuer{
 		Revision: connection.NewRevision(),
 		Settings: enroll.Settings{
-			Type: text(
-				"type",
-			), Address: text("address"), CACert: text("ca_cert"), ProxyURL: secret.New(text("proxy_url")),
-			CertAuthPath: text("cert_auth_path"), CertAuthRole: text("cert_auth_role"), PKIPath: text("pki_path"),
-			PKIRole: text("pki_role"), Namespace: text("namespace"), TTL: seconds("ttl"), Label: text("label"),
+			Type: textAt(data, "type"), Address: textAt(data, "address"), CACert: textAt(data, "ca_cert"), ProxyURL: secret.New(textAt(data, "proxy_url")),
+			CertAuthPath: textAt(data, "cert_auth_path"), CertAuthRole: textAt(data, "cert_auth_role"), PKIPath: textAt(data, "pki_path"),
+			PKIRole: textAt(data, "pki_role"), Namespace: textAt(data, "namespace"), TTL: seconds("ttl"), Label: textAt(data, "label"),
 		},
-		RenewBefore: seconds("renew_before"), Key: text("key"), KeyType: text("key_type"), Names: namesIn(data),
+		RenewBefore: seconds("renew_before"), Key: textAt(data, "key"), KeyType: textAt(data, "key_type"), Names: namesIn(data),
 	}
 	if issuer.Key == "" {
 		issuer.Key = identity.KeyNew

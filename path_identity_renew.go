@@ -106,8 +106,8 @@ func (b *backend) renewIdentity(
 }
 
 func secretIn(data map[string]any) enroll.Secret {
-	text := func(name string) secret.Text { value, _ := data[name].(string); return secret.New(value) }
-	return enroll.Secret{Token: text("token"), Username: text("username"), Password: text("password")}
+	at := func(name string) secret.Text { return secret.New(textAt(data, name)) }
+	return enroll.Secret{Token: at("token"), Username: at("username"), Password: at("password")}
 }
 
 // checkRenewal adds to the list why a renewal cannot begin.

@@ -85,18 +85,18 @@ func (b *backend) sdkPaths() []*framework.Path {
 }
 
 func sdkSchema() map[string]*framework.FieldSchema {
-	text := func(description string) *framework.FieldSchema {
+	required := func(description string) *framework.FieldSchema {
 		return &framework.FieldSchema{Type: framework.TypeString, Required: true, Description: description}
 	}
 	schema := map[string]*framework.FieldSchema{
 		"Version":         {Type: framework.TypeInt, Required: true, Description: "1."},
-		"AccessKeyId":     text("Access key ID."),
-		"SecretAccessKey": text("Secret access key."),
-		"Token":           text("Session token; empty for access keys."),
-		"SessionToken":    text("The same as Token, for credential_process."),
-		"Expiration":      text("When to come back for the next ones, RFC 3339, UTC."),
-		"AccountId":       text("Account of the assumed role. Sessions only."),
-		"RoleArn":         text("ARN of the assumed role. Sessions only."),
+		"AccessKeyId":     required("Access key ID."),
+		"SecretAccessKey": required("Secret access key."),
+		"Token":           required("Session token; empty for access keys."),
+		"SessionToken":    required("The same as Token, for credential_process."),
+		"Expiration":      required("When to come back for the next ones, RFC 3339, UTC."),
+		"AccountId":       required("Account of the assumed role. Sessions only."),
+		"RoleArn":         required("ARN of the assumed role. Sessions only."),
 	}
 	schema["AccountId"].Required, schema["RoleArn"].Required = false, false
 	return schema

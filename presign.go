@@ -19,17 +19,16 @@ func presignInput(data map[string]any) awscall.PresignInput {
 			values[row.Name] = given
 		}
 	}
-	text := func(name string) string { value, _ := values[name].(string); return value }
 	seconds, _ := values["expires"].(int64)
 	in := awscall.PresignInput{
-		Method:             text("method"),
-		Bucket:             text("bucket"),
-		Key:                text("key"),
+		Method:             textAt(values, "method"),
+		Bucket:             textAt(values, "bucket"),
+		Key:                textAt(values, "key"),
 		Expires:            time.Duration(seconds) * time.Second,
-		VersionID:          text("version_id"),
-		ContentType:        text("content_type"),
-		ContentDisposition: text("content_disposition"),
-		ChecksumSHA256:     text("checksum_sha256"),
+		VersionID:          textAt(values, "version_id"),
+		ContentType:        textAt(values, "content_type"),
+		ContentDisposition: textAt(values, "content_disposition"),
+		ChecksumSHA256:     textAt(values, "checksum_sha256"),
 	}
 	if length, given := values["content_length"].(int64); given {
 		in.ContentLength = &length

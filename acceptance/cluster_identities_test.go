@@ -13,9 +13,7 @@ import (
 // clusterTemplates has two users read a scope that is rendered by user.
 func clusterTemplates(t *testing.T, c *clusterStack) {
 	s := c.at(t, c.leader)
-	root := s.minio.RootCredentials()
-	s.write("config/teams", s.s3Fields(map[string]any{"access_key": root.AccessKeyID,
-		"secret_key": root.SecretAccessKey}))
+	s.write("config/teams", s.rootFields())
 	s.write("scopes/teams/own", map[string]any{"buckets": bucketName, "prefixes": "users/{{identity.entity.name}}/",
 		"generate_lease": false, "session_name": "own"})
 	tokens := s.users("alice", "bob")

@@ -46,9 +46,7 @@ func fipsEnforced(t *testing.T, opts harness.VaultOptions) {
 // in Vault.
 func (u *sessionStack) fipsAllows() {
 	u.t.Helper()
-	root := u.minio.RootCredentials()
-	u.write("config/keys", u.s3Fields(map[string]any{"access_key": root.AccessKeyID,
-		"secret_key": root.SecretAccessKey}))
+	u.write("config/keys", u.rootFields())
 	u.write("test/keys", nil)
 	u.mustListBuckets(credentialsOf(u.read("creds/keys")))
 	u.write("presign/keys", map[string]any{"bucket": bucketName, "key": "reports/today"})

@@ -19,10 +19,10 @@ import (
 	"testing"
 )
 
-// canaries are secrets that can be told apart from everything else, planted where secrets belong or may end up by
+// canaries are secrets that nothing else is equal to, planted where secrets belong or may end up by
 // mistake.
 type canaries struct {
-	mark   string // begins each, so that two sets can be told apart
+	mark   string // begins each, so that two sets can be distinguished
 	mu     sync.Mutex
 	places map[string]string // what to look for: where it was planted
 }

@@ -45,9 +45,7 @@ func newMonitored(t *testing.T) *monitored {
 	m := &monitored{sessionStack: newSessionStack(t, harness.VaultOptions{InMemory: true}, rolesanywheretest.Options{})}
 	m.write("config/orders", m.fields(nil))
 	m.write("config/denied", m.fields(map[string]any{"role_arn": deniedRole}))
-	root := m.minio.RootCredentials()
-	m.write("config/reports", m.s3Fields(map[string]any{"access_key": root.AccessKeyID,
-		"secret_key": root.SecretAccessKey}))
+	m.write("config/reports", m.rootFields())
 	m.aws.Inject(rolesanywheretest.Fault{For: deniedRole, Status: http.StatusForbidden, Code: "AccessDeniedException",
 		Message: "Unable to assume role for " + deniedRole})
 	m.token = m.stack.token("metrics.hcl")

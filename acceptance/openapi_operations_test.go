@@ -50,9 +50,7 @@ func (s *stack) patch(path string, data map[string]any) {
 // operateConnections leaves "leased", of Roles Anywhere, and "store", of an access key.
 func (s *identityStack) operateConnections() {
 	s.t.Helper()
-	root := s.minio.RootCredentials()
-	s.write("config/store", s.s3Fields(map[string]any{"access_key": root.AccessKeyID,
-		"secret_key": root.SecretAccessKey}))
+	s.write("config/store", s.rootFields())
 	s.write("config/leased", s.fields(map[string]any{"verify_connection": true}))
 	s.patch("config/store", map[string]any{"s3_region": "us-east-1"})
 	s.list("config")

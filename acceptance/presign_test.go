@@ -39,11 +39,7 @@ func (c urlClient) use(t *testing.T, signed *api.Secret, body []byte) (int, []by
 func TestPresign_PlainHTTPClientsReadWriteAndDeleteOddKeys(t *testing.T) {
 	t.Parallel()
 	s := newSessionStack(t, harness.VaultOptions{InMemory: true}, rolesanywheretest.Options{})
-	root := s.minio.RootCredentials()
-	s.write(
-		"config/reports",
-		s.s3Fields(map[string]any{"access_key": root.AccessKeyID, "secret_key": root.SecretAccessKey}),
-	)
+	s.write("config/reports", s.rootFields())
 	s.write("config/orders", s.fields(nil))
 	keys := []string{
 		"plain.txt",
@@ -96,11 +92,7 @@ func TestPresign_PlainHTTPClientsReadWriteAndDeleteOddKeys(t *testing.T) {
 func TestPresign_StoreRefusesWhatWasNotSigned(t *testing.T) {
 	t.Parallel()
 	s := newStack(t, harness.VaultOptions{InMemory: true})
-	root := s.minio.RootCredentials()
-	s.write(
-		"config/reports",
-		s.s3Fields(map[string]any{"access_key": root.AccessKeyID, "secret_key": root.SecretAccessKey}),
-	)
+	s.write("config/reports", s.rootFields())
 	content := []byte("twelve bytes")
 	digest := sha256.Sum256(content)
 	checksum := base64.StdEncoding.EncodeToString(digest[:])
@@ -160,11 +152,7 @@ func TestPresign_StoreRefusesWhatWasNotSigned(t *testing.T) {
 func TestPresign_ResponseHasTheHeadersThatWereAskedFor(t *testing.T) {
 	t.Parallel()
 	s := newStack(t, harness.VaultOptions{InMemory: true})
-	root := s.minio.RootCredentials()
-	s.write(
-		"config/reports",
-		s.s3Fields(map[string]any{"access_key": root.AccessKeyID, "secret_key": root.SecretAccessKey}),
-	)
+	s.write("config/reports", s.rootFields())
 	urlClients(t)[0].use(t, s.presign("reports", map[string]any{"method": "PUT", "key": "report"}), []byte("a,b"))
 	signed := s.presign(
 		"reports",
@@ -188,11 +176,7 @@ func TestPresign_ResponseHasTheHeadersThatWereAskedFor(t *testing.T) {
 func TestPresign_URLEndsWithItsTime(t *testing.T) {
 	t.Parallel()
 	s := newStack(t, harness.VaultOptions{InMemory: true})
-	root := s.minio.RootCredentials()
-	s.write(
-		"config/reports",
-		s.s3Fields(map[string]any{"access_key": root.AccessKeyID, "secret_key": root.SecretAccessKey}),
-	)
+	s.write("config/reports", s.rootFields())
 	urlClients(t)[0].use(t, s.presign("reports", map[string]any{"method": "PUT", "key": "report"}), []byte("a"))
 	signed := s.presign("reports", map[string]any{"key": "report", "expires": "2s"})
 	end, err := time.Parse(time.RFC3339, signed.Data["expiration"].(string))

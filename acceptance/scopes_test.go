@@ -29,8 +29,7 @@ func newScopeStack(t *testing.T) *stack {
 			s.put(root, bucket, key)
 		}
 	}
-	s.write("config/store", s.s3Fields(map[string]any{"access_key": root.AccessKeyID,
-		"secret_key": root.SecretAccessKey}))
+	s.write("config/store", s.rootFields())
 	return s
 }
 

@@ -72,7 +72,7 @@ func (l *ledger) read(f failed, life time.Duration) {
 	}
 }
 
-// counts tells what there was so far. Incidents that go on explain nothing yet.
+// counts returns what there was so far. Incidents that go on explain nothing yet.
 func (l *ledger) counts() (reads, failures, unexplained int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -223,7 +223,7 @@ func (k *soak) heal() {
 }
 
 // idleReading ends all leases, lets things come to rest, and reads what the plugin and the storage hold. Then it has
-// the plugin's process tell its goroutines, which ends it.
+// the plugin's process print its goroutines, which ends it.
 func (k *soak) idleReading() reading {
 	k.t.Helper()
 	if err := k.api.Sys().RevokePrefixWithContext(k.t.Context(), "s3conn/creds"); err != nil {

@@ -49,6 +49,12 @@ func (s *stack) s3Fields(fields map[string]any) map[string]any {
 	return all
 }
 
+// rootFields is a connection with MinIO's own access key.
+func (s *stack) rootFields() map[string]any {
+	root := s.minio.RootCredentials()
+	return s.s3Fields(map[string]any{"access_key": root.AccessKeyID, "secret_key": root.SecretAccessKey})
+}
+
 func (s *stack) write(path string, data map[string]any) *api.Secret {
 	s.t.Helper()
 	secret, err := s.api.Logical().WriteWithContext(s.t.Context(), "s3conn/"+path, data)
@@ -103,9 +109,9 @@ func (s *stack) fails(status int, path string, data map[string]any) string {
 }
 
 func credentialsOf(read *api.Secret) aws.Credentials {
-	text := func(name string) string { value, _ := read.Data[name].(string); return value }
-	return aws.Credentials{AccessKeyID: text("access_key"), SecretAccessKey: text("secret_key"),
-		SessionToken: text("session_token")}
+	field := func(name string) string { value, _ := read.Data[name].(string); return value }
+	return aws.Credentials{AccessKeyID: field("access_key"), SecretAccessKey: field("secret_key"),
+		SessionToken: field("session_token")}
 }
 
 func (s *stack) listBuckets(creds aws.Credentials) ([]string, error) {

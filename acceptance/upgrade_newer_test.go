@@ -25,9 +25,7 @@ func newerThingsOutliveTheFirstRelease(t *testing.T, opts harness.VaultOptions) 
 	u := newUpgradeStack(t, opts)
 	u.write("config/older", u.fields(nil))
 	u.write("config/rewritten", u.fields(nil))
-	root := u.minio.RootCredentials()
-	u.write("config/keys", u.s3Fields(map[string]any{"access_key": root.AccessKeyID,
-		"secret_key": root.SecretAccessKey}))
+	u.write("config/keys", u.rootFields())
 	u.read("creds/older")
 	warm := []string{"creds/older", "creds/keys"}
 	u.change(u.current, warm)

@@ -177,9 +177,7 @@ func upgradesFromTheFirstReleaseAndBack(t *testing.T, opts harness.VaultOptions)
 	u := newUpgradeStack(t, opts)
 	u.write("config/orders", u.fields(nil))
 	u.write("config/batch", u.fields(map[string]any{"generate_lease": false}))
-	root := u.minio.RootCredentials()
-	u.write("config/keys", u.s3Fields(map[string]any{"access_key": root.AccessKeyID,
-		"secret_key": root.SecretAccessKey}))
+	u.write("config/keys", u.rootFields())
 	warm := []string{"creds/orders", "creds/batch", "sdk/orders", "sdk/batch", "creds/keys"}
 	wanted := map[string]string{}
 	for _, path := range []string{"creds/orders", "creds/batch", "creds/keys"} {

@@ -92,17 +92,17 @@ func decodeError(status int, header http.Header, body []byte, received time.Time
 	var fields map[string]json.RawMessage
 	isJSON := json.Unmarshal(body, &fields) == nil
 	// A field that is not a string is as good as absent.
-	text := func(name string) (s string) {
+	stringField := func(name string) (s string) {
 		_ = json.Unmarshal(fields[name], &s)
 		return s
 	}
-	for _, code := range []string{header.Get("X-Amzn-ErrorType"), text("code"), text("__type")} {
+	for _, code := range []string{header.Get("X-Amzn-ErrorType"), stringField("code"), stringField("__type")} {
 		if e.Code = cleanCode(code); e.Code != "" {
 			break
 		}
 	}
 	for _, name := range []string{"message", "Message"} {
-		if e.Message = clean(text(name), maxMessage); e.Message != "" {
+		if e.Message = printable(stringField(name), maxMessage); e.Message != "" {
 			break
 		}
 	}
@@ -144,22 +144,22 @@ func clockSkew(e *APIError, header http.Header, received time.Time) time.Duratio
 func cleanCode(code string) string {
 	code, _, _ = strings.Cut(code, ":")
 	code = code[strings.LastIndexByte(code, '#')+1:]
-	return clean(code, maxCode)
+	return printable(code, maxCode)
 }
 
-func requestID(header http.Header) string { return clean(header.Get("X-Amzn-RequestId"), maxCode) }
+func requestID(header http.Header) string { return printable(header.Get("X-Amzn-RequestId"), maxCode) }
 
 func contentType(header http.Header) string {
 	mediaType, _, err := mime.ParseMediaType(header.Get("Content-Type"))
 	if err != nil {
 		return "of no known content type"
 	}
-	return clean(mediaType, maxCode)
+	return printable(mediaType, maxCode)
 }
 
-// clean makes foreign text fit to print: what is not printable (line breaks that would forge a log
+// printable makes foreign text fit to print: what is not printable (line breaks that would forge a log
 // line, terminal escapes, marks that turn the writing direction) becomes a space.
-func clean(s string, limit int) string {
+func printable(s string, limit int) string {
 	cut := len(s) > limit
 	if cut {
 		s = s[:limit] // what is left of a character cut in two is not printable

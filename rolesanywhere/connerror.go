@@ -28,7 +28,7 @@ func (e *connectionError) Error() string {
 			text = text[:i] + "(not shown)"
 		}
 	}
-	return e.doing + ": " + clean(text, maxMessage)
+	return e.doing + ": " + printable(text, maxMessage)
 }
 
 func (e *connectionError) Unwrap() error { return e.err }

@@ -18,7 +18,7 @@ const (
 func (p *picture) lines(b box, panel Panel, series []legended, window Window) {
 	plot := box{x: b.x + 62, y: b.y + 32, w: b.w - 78, h: b.h - 60}
 	if len(series) == 0 {
-		p.text(b.x+b.w/2, b.y+b.h/2+8, "s", "middle", "nothing in this time")
+		p.writeText(b.x+b.w/2, b.y+b.h/2+8, "s", "middle", "nothing in this time")
 		return
 	}
 	rows := legendRows(series, b.w-20)
@@ -28,12 +28,12 @@ func (p *picture) lines(b box, panel Panel, series []legended, window Window) {
 	for value := 0.0; value <= top*1.001; value += step {
 		y := plot.y + plot.h*(1-value/top)
 		p.add(`<line x1="%.1f" x2="%.1f" y1="%.1f" y2="%.1f" class="g"/>`, plot.x, plot.x+plot.w, y, y)
-		p.text(plot.x-6, y+4, "a", "end", formatted(value, unit))
+		p.writeText(plot.x-6, y+4, "a", "end", formatted(value, unit))
 	}
 	span := window.To.Sub(window.From).Seconds()
 	for i := range 5 {
 		part := float64(i) / 4
-		p.text(plot.x+plot.w*part, plot.y+plot.h+15, "a", "middle", fmt.Sprintf("%.0f s", span*part))
+		p.writeText(plot.x+plot.w*part, plot.y+plot.h+15, "a", "middle", fmt.Sprintf("%.0f s", span*part))
 	}
 	for i, one := range series {
 		p.line(plot, one, palette[i%len(palette)], top, window, span)
@@ -79,7 +79,7 @@ func (p *picture) legend(b box, rows [][]string) {
 		for _, name := range names {
 			p.add(`<line x1="%.1f" x2="%.1f" y1="%.1f" y2="%.1f" stroke="%s" stroke-width="3"/>`, x, x+14, y-4, y-4,
 				palette[colour%len(palette)])
-			p.text(x+18, y, "s", "start", name)
+			p.writeText(x+18, y, "s", "start", name)
 			x += legendWidth(name)
 			colour++
 		}

@@ -23,7 +23,7 @@ const (
 	heading     = 46
 )
 
-// Grafana's names of colours and the palette of series, chosen to be told apart by the colour-blind too.
+// Grafana's names of colours and the palette of series, which the colour-blind can distinguish too.
 var (
 	palette = [...]string{"#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7f7f7f", "#8c564b"}
 	named   = map[string]string{"green": "#1a7f37", "orange": "#bc4c00", "red": "#cf222e"}
@@ -34,7 +34,7 @@ type picture struct{ strings.Builder }
 
 func (p *picture) add(format string, arguments ...any) { fmt.Fprintf(p, format+"\n", arguments...) }
 
-func (p *picture) text(x, y float64, class, anchor, text string) {
+func (p *picture) writeText(x, y float64, class, anchor, text string) {
 	p.add(`<text x="%.1f" y="%.1f" class="%s" text-anchor="%s">%s</text>`, x, y, class, anchor, escaped(text))
 }
 
@@ -74,8 +74,8 @@ func Draw(
 			`.g{stroke:#d8dee4;stroke-width:1}.l{fill:none;stroke-width:1.6}</style>`,
 	)
 	p.add(`<rect width="%d" height="%d" fill="#f6f8fa"/>`, width, height)
-	p.text(gap, 29, "h", "start", d.Title)
-	p.text(float64(width-gap), 29, "s", "end", subtitle)
+	p.writeText(gap, 29, "h", "start", d.Title)
+	p.writeText(float64(width-gap), 29, "s", "end", subtitle)
 	for _, panel := range d.Panels {
 		series, err := panel.run(ctx, from, values, window)
 		if err != nil {
@@ -90,7 +90,7 @@ func Draw(
 			box.w,
 			box.h,
 		)
-		p.text(box.x+10, box.y+20, "t", "start", panel.Title)
+		p.writeText(box.x+10, box.y+20, "t", "start", panel.Title)
 		if panel.Type == "stat" {
 			p.stat(box, panel, series)
 		} else {

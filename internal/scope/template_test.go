@@ -168,8 +168,8 @@ func TestRender_WithoutWhatIsAskedForIsRefused(t *testing.T) {
 	}
 }
 
-// Two entities never share a session, also where their templates are rendered alike: a scope with templates tells who
-// is who. One entity always gets the same, until a value that the scope uses changes.
+// Two entities never share a session, also where their templates are rendered alike: a scope with templates is
+// there to distinguish them. One entity always gets the same, until a value that the scope uses changes.
 func TestVariant_IsOfOneEntityAndItsValues(t *testing.T) {
 	t.Parallel()
 	program := mustCompile(t, scopeOf(func(s *Scope) {

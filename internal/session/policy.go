@@ -23,7 +23,7 @@ const (
 
 	// clockTolerance is how far a stored session may come from the future: it was requested by another node, whose
 	// clock is a little ahead. A session from further ahead was requested before this host's clock was set back, and
-	// nobody knows what life it has left. MinRemaining covers the error.
+	// what life it has left is not known. MinRemaining covers the error.
 	clockTolerance = MinRemaining
 
 	// StorageWait bounds one use of storage, and one wait for a lock, on behalf of a session, which can be requested

@@ -163,7 +163,7 @@ func (a *AccessKeys) iam() awscall.IAM {
 	return place
 }
 
-// queue names the queue of calls: AWS counts them by account, which an access key does not tell.
+// queue names the queue of calls: AWS counts them by account, which an access key does not name.
 func (a *AccessKeys) queue(api budget.API) budget.Key {
 	key := stsQueue(a.Conn)
 	key.API = api

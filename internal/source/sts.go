@@ -110,7 +110,7 @@ func stsOf(conn *connection.Connection) awscall.STS {
 }
 
 // stsQueue names the queue of the connection's calls to STS. AWS counts them by the account whose credentials sign
-// them, which an access key does not tell, so each key counts for one; a store counts for itself.
+// them, which an access key does not name, so each key counts for one; a store counts for itself.
 func stsQueue(conn *connection.Connection) budget.Key {
 	key := budget.Key{Region: conn.AWSRegion(), API: budget.STS, Account: conn.AccessKey}
 	if conn.OwnStore() {

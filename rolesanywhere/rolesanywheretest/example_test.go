@@ -27,7 +27,7 @@ func ExampleNewServer() {
 	}
 	fmt.Println(issued.Certificate.Subject)
 
-	// A client that does not sign is refused, and the server tells why.
+	// A client that does not sign is refused, and the server says why.
 	response, err := http.Post(server.URL+"/sessions", "application/json", strings.NewReader(`{
 		"profileArn": "arn:aws:rolesanywhere:us-east-1:123456789012:profile/p",
 		"roleArn": "arn:aws:iam::123456789012:role/app",

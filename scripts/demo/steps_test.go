@@ -48,7 +48,7 @@ func TestSteps_NoticeWhatIsWrong(t *testing.T) {
 	}{
 		"a secret that is shown":      {"echo secret_key the-secret-key", (*demo).readAccessKey, errSecretShown},
 		"a session of one's own":      {"echo ASIAOTHER", (*demo).readAgain, errNotShared},
-		"a session nobody bought":     {"echo ASIAFIRST", (*demo).readAgain, errNotShared},
+		"a session nobody requested":  {"echo ASIAFIRST", (*demo).readAgain, errNotShared},
 		"an SDK's own session":        {"echo ASIAOTHER", (*demo).readForSDKs, errNotShared},
 		"an accepted mistake":         {"echo duration", (*demo).makeMistake, errMistakeAccepted},
 		"a command of the wrong form": {"echo duration; exit 1", (*demo).makeMistake, errMistakeAccepted},
