@@ -50,11 +50,12 @@ type benchMount struct {
 	storage *countingStorage
 	calls   atomic.Int64 // of CreateSession
 	down    atomic.Bool  // CreateSession fails
+	written map[string]bool
 }
 
 func newBenchMount(b *testing.B) *benchMount {
 	b.Helper()
-	m := &benchMount{b: b, storage: &countingStorage{Storage: &logical.InmemStorage{}}}
+	m := &benchMount{b: b, storage: &countingStorage{Storage: &logical.InmemStorage{}}, written: map[string]bool{}}
 	m.backend = newBackend(func() time.Time { return testTime }, m.createSession, nil)
 	err := m.Setup(b.Context(), &logical.BackendConfig{
 		Logger: hclog.NewNullLogger(), System: logical.TestSystemView(), StorageView: m.storage})
@@ -96,8 +97,14 @@ func (m *benchMount) read(path string) *logical.Response {
 	return m.do(logical.ReadOperation, path, nil)
 }
 
+// write creates a connection, or changes the one that it has written before.
 func (m *benchMount) write(name string, data map[string]any) {
-	m.do(logical.CreateOperation, configPrefix+name, data)
+	operation := logical.CreateOperation
+	if m.written[name] {
+		operation = logical.UpdateOperation
+	}
+	m.written[name] = true
+	m.do(operation, configPrefix+name, data)
 }
 
 // countTrips reports the storage round trips that work makes, per operation.

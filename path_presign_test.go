@@ -269,7 +269,7 @@ func TestPresign_IsForwardedAndItsURLIsSensitive(t *testing.T) {
 
 func BenchmarkPresign(b *testing.B) {
 	m := newBenchMount(b)
-	m.do(logical.UpdateOperation, "config/reports", accessKeyFields())
+	m.write("reports", accessKeyFields())
 	b.ReportAllocs()
 	for b.Loop() {
 		m.do(logical.UpdateOperation, "presign/reports", presignFields())
