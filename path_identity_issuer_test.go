@@ -142,7 +142,7 @@ func TestIdentityRenew_FailuresOfTheIssuerAreInSafeWords(t *testing.T) {
 		"refused": {&enroll.RefusalError{Operation: "rekey", Status: 403, Message: "not today"}, "rekey: not today",
 			"[WARN]"},
 		"useless": {enroll.ErrUnusableAnswer, "requesting a certificate: ", "[WARN]"},
-		"later": {&enroll.PendingError{RetryAfter: time.Minute}, "asks to be asked again in 1m0s",
+		"later": {&enroll.PendingError{RetryAfter: time.Minute}, "wants the same request again in 1m0s",
 			"the issuer has not decided yet"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -134,7 +134,7 @@ func checkRenewal(p *problem.List, state identity.State, given enroll.Secret) {
 		p.Add("password", "and username belong together; give both")
 	case given.Empty() && state.Current == nil && state.PendingProof() == "":
 		p.Add(map[bool]string{true: "token", false: "username"}[usesToken],
-			"is required for the first certificate, which has none before it to ask with; give %s", wanted)
+			"is required for the first certificate, which has none before it to authenticate with; give %s", wanted)
 	}
 }
 

@@ -188,7 +188,7 @@ func TestBuildChain_LooksAtNoSignatureOfAHugeKey(t *testing.T) {
 
 func TestPendingError_SaysWhenToAskAgain(t *testing.T) {
 	t.Parallel()
-	if text := (&PendingError{time.Minute}).Error(); !strings.HasSuffix(text, "asks to be asked again in 1m0s") {
+	if text := (&PendingError{time.Minute}).Error(); !strings.HasSuffix(text, "wants the same request again in 1m0s") {
 		t.Error(text)
 	}
 }

@@ -61,8 +61,8 @@ type Issuer interface {
 }
 
 var (
-	// ErrNoIdentity means that neither a current certificate nor a one-time secret was there to ask with.
-	ErrNoIdentity = errors.New("there is nothing to ask with")
+	// ErrNoIdentity means that neither a current certificate nor a one-time secret was there to authenticate with.
+	ErrNoIdentity = errors.New("there is nothing to authenticate with")
 	// ErrUnusableAnswer means that the authority reported success and what it sent is no certificate.
 	ErrUnusableAnswer = errors.New("the answer cannot be used")
 )
@@ -72,7 +72,7 @@ var (
 type PendingError struct{ RetryAfter time.Duration }
 
 func (e *PendingError) Error() string {
-	return fmt.Sprintf("the authority has not decided yet and asks to be asked again in %s", e.RetryAfter)
+	return fmt.Sprintf("the authority has not decided yet and wants the same request again in %s", e.RetryAfter)
 }
 
 // RefusalError is what an authority answered instead of a certificate.

@@ -26,7 +26,7 @@ const (
 )
 
 var (
-	// ErrGone is what a connection that was deleted is answered with.
+	// ErrGone is returned for a connection that was deleted.
 	ErrGone = errors.New("there is no such connection")
 	// ErrNoIssuer means that nobody renews the connection's certificate.
 	ErrNoIssuer = errors.New("the connection has no issuer")
