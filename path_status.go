@@ -125,8 +125,8 @@ func statusSchema() map[string]*framework.FieldSchema {
 		"rotation": sometimes(framework.TypeMap,
 			"How the access key is rotated: last_vault_rotation, next_rotation, previous_access_key, "+
 				"previous_key_end, under_way_since and the last_failure."),
-		"scopes": sometimes(framework.TypeMap, "The scopes whose last request for a session failed: error, count (in a "+
-			"row) and next_try. Of a scope with templates it is the entity that has failed most often."),
+		"scopes": sometimes(framework.TypeMap, "The scopes whose last request for a session failed: error, count (in "+
+			"a row) and next_try. Of a scope with templates it is the entity that has failed most often."),
 		"reads": described(framework.TypeMap, "Reads that were answered since the start, by path."),
 	}
 }

@@ -34,8 +34,8 @@ func (p *Pool[T, S]) Summary() Summary {
 	return sum
 }
 
-// FailingScopes returns what is known of the name's scopes whose last request for a session failed, by scope. Of a scope
-// with variants it is the variant that has failed most often in a row. The map is nil where none fails.
+// FailingScopes returns what is known of the name's scopes whose last request for a session failed, by scope. Of a
+// scope with variants it is the variant that has failed most often in a row. The map is nil where none fails.
 func (p *Pool[T, S]) FailingScopes(name string) map[string]Status {
 	var entries []*entry[T, S]
 	p.mu.RLock()
