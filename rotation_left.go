@@ -94,19 +94,14 @@ func warnOfUnknownKeys(ctx context.Context, storage logical.Storage, name string
 }
 
 func (l *leftRotation) save(ctx context.Context, storage logical.Storage) error {
-	entry := leftEntry{Version: leftVersion, Name: l.name, Since: l.since.UTC()}
-	var err error
-	if entry.Connection, err = l.conn.Encode(); err != nil {
+	conn, connErr := l.conn.Encode()
+	state, stateErr := l.stored.State.Encode()
+	entry, err := logical.StorageEntryJSON(leftPrefix+l.id, &leftEntry{Version: leftVersion, Name: l.name,
+		Since: l.since.UTC(), Connection: conn, Rotation: state})
+	if err := errors.Join(connErr, stateErr, err); err != nil {
 		return fmt.Errorf("encoding what is left of the rotation of connection %q: %w", l.name, err)
 	}
-	if entry.Rotation, err = l.stored.State.Encode(); err != nil {
-		return fmt.Errorf("encoding what is left of the rotation of connection %q: %w", l.name, err)
-	}
-	encoded, err := json.Marshal(&entry)
-	if err != nil {
-		return fmt.Errorf("encoding what is left of the rotation of connection %q: %w", l.name, err)
-	}
-	if err := storage.Put(ctx, &logical.StorageEntry{Key: leftPrefix + l.id, Value: encoded}); err != nil {
+	if err := storage.Put(ctx, entry); err != nil {
 		return fmt.Errorf("storing what is left of the rotation of connection %q: %w", l.name, err)
 	}
 	return nil

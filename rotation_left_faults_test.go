@@ -3,6 +3,7 @@ package s3conn
 import (
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -36,6 +37,47 @@ func TestRotationLeft_UnreadableEntriesAreLoggedAndStopNothing(t *testing.T) {
 			if !next.IsZero() || !strings.Contains(log, "rotation-left/x") || strings.Contains(log, "CANARY") ||
 				len(m.entries(leftPrefix)) != 1 {
 				t.Errorf("again at %s; the log is %s", next, log)
+			}
+		})
+	}
+}
+
+func TestRotationLeft_OneFaultOfStorageLosesNoKey(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string]func(l *keyLab) error{
+		"deletion": func(l *keyLab) error {
+			_, err := l.do(l.t.Context(), "delete", "config/reports", nil)
+			return err
+		},
+		"another key": func(l *keyLab) error {
+			_, err := l.do(l.t.Context(), "update", "config/reports",
+				map[string]any{"access_key": "AKIAOTHER", "secret_key": "s3cret-of-the-other-key"})
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			for at, reached := 1, true; reached; at++ {
+				l := newKeyLab(t)
+				l.must("update", "rotate/reports", nil)
+				ids := l.ids()
+				l.mount.storage.failOnce(at)
+				failed := change(l)
+				reached = l.mount.storage.hasFailed()
+				l.mount.storage.failOnce(0)
+				if failed != nil && !errors.Is(failed, errStorage) {
+					t.Errorf("with operation %d failing: %v", at, failed)
+				}
+				if failed != nil && change(l) != nil {
+					t.Errorf("with operation %d having failed the request cannot be repeated", at)
+				}
+				l.clock.Advance(time.Minute)
+				for _, id := range l.entries(leftPrefix) {
+					l.runJob(t.Context(), leftOf(id))
+				}
+				if left := l.entries(leftPrefix); !slices.Equal(l.ids(), ids[1:]) || len(left) > 0 {
+					t.Errorf("with operation %d having failed IAM has %v of %v, stored is %v", at, l.ids(), ids, left)
+				}
 			}
 		})
 	}
