@@ -36,8 +36,8 @@ func BenchmarkReadCounted(b *testing.B) {
 			slices.Sort(ratios)
 			middle := ratios[len(ratios)/2]
 			b.ReportMetric(middle, "ratio-to-uncounted")
-			b.Logf("the counters make a warm read %.3f times as long; the bar is %.2f: met: %v", middle, mostForCounters,
-				middle <= mostForCounters)
+			b.Logf("the counters make a warm read %.3f times as long; the bar is %.2f: met: %v", middle,
+				mostForCounters, middle <= mostForCounters)
 		})
 	}
 }

@@ -97,13 +97,15 @@ func (s *scopeTest) restart() {
 // withScopes runs a test in a bubble with the connection "orders" and its scope "reports".
 func withScopes(t *testing.T, run func(t *testing.T, s *scopeTest)) {
 	t.Helper()
-	sessionTest(t, func(t *testing.T, m *mount, aws *service) {
-		s := &scopeTest{mount: m, aws: aws, sts: &tokenService{}, entities: &directory{teams: map[string]string{}}}
-		s.restart()
-		s.write("orders", rolesAnywhereFields(t))
-		s.writeScopeOf("orders", "reports", scopeFields())
-		run(t, s)
-	})
+	sessionTest(t, func(t *testing.T, m *mount, aws *service) { run(t, newScopeTest(m, aws)) })
+}
+
+func newScopeTest(m *mount, aws *service) *scopeTest {
+	s := &scopeTest{mount: m, aws: aws, sts: &tokenService{}, entities: &directory{teams: map[string]string{}}}
+	s.restart()
+	s.write("orders", rolesAnywhereFields(m.t))
+	s.writeScopeOf("orders", "reports", scopeFields())
+	return s
 }
 
 // readAs reads as the token of an entity does; an empty id is a token without one.

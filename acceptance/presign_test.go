@@ -89,6 +89,41 @@ func TestPresign_PlainHTTPClientsReadWriteAndDeleteOddKeys(t *testing.T) {
 	}
 }
 
+// A scope's URLs make every kind of request inside of it, and none is signed for what lies outside.
+func TestPresign_ScopesSignEveryMethodInsideAlone(t *testing.T) {
+	t.Parallel()
+	s := newScopeStack(t)
+	s.write("scopes/store/all", map[string]any{"buckets": bucketName, "prefixes": "team/a/",
+		"access": "list,read,write,delete"})
+	s.write("scopes/store/readers", map[string]any{"buckets": bucketName, "prefixes": "team/a/"})
+	for _, client := range urlClients(t) {
+		key := "team/a/" + client.name
+		for _, step := range []struct {
+			method string
+			body   []byte
+			status int
+		}{{"PUT", []byte("x"), http.StatusOK}, {"GET", nil, http.StatusOK}, {"HEAD", nil, http.StatusOK},
+			{"DELETE", nil, http.StatusNoContent}, {"GET", nil, http.StatusNotFound}} {
+			signed := s.presign("store/all", map[string]any{"method": step.method, "key": key})
+			if status, body := client.use(t, signed, step.body); status != step.status {
+				t.Errorf("%s: %s inside of the scope is answered with %d: %s", client.name, step.method, status, body)
+			}
+		}
+	}
+	for _, method := range []string{"GET", "HEAD", "PUT", "DELETE"} {
+		for scope, refused := range map[string]map[string]any{
+			"store/all":     {"method": method, "bucket": bucketName, "key": "team/ab/x"},
+			"store/readers": {"method": method, "bucket": otherBucket, "key": "team/a/x"},
+		} {
+			assertSays(t, s.refused("presign/"+scope, refused), "is outside the scope", "nothing was signed")
+		}
+		if method == "PUT" || method == "DELETE" {
+			assertSays(t, s.refused("presign/store/readers", map[string]any{"method": method, "bucket": bucketName,
+				"key": "team/a/x"}), "needs the access level", "nothing was signed")
+		}
+	}
+}
+
 func TestPresign_StoreRefusesWhatWasNotSigned(t *testing.T) {
 	t.Parallel()
 	s := newStack(t, harness.VaultOptions{InMemory: true})
