@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -146,6 +147,7 @@ func TestScope_WholeBucketsAndOwnPolicies(t *testing.T) {
 type user struct {
 	*stack
 	name, team string
+	entity     string // its path
 }
 
 func (s *stack) newUser(name, team string) *user {
@@ -163,8 +165,8 @@ func (s *stack) newUser(name, team string) *user {
 	if err != nil {
 		s.t.Fatalf("logging in: %v", err)
 	}
-	write(s.api, "identity/entity/id/"+login.Auth.EntityID,
-		map[string]any{"name": name, "metadata": map[string]any{"team": team}})
+	entity := "identity/entity/id/" + login.Auth.EntityID
+	write(s.api, entity, map[string]any{"name": name, "metadata": map[string]any{"team": team}})
 	client, err := s.api.Clone()
 	if err != nil {
 		s.t.Fatal(err)
@@ -172,7 +174,7 @@ func (s *stack) newUser(name, team string) *user {
 	client.SetToken(login.Auth.ClientToken)
 	as := *s
 	as.api = client
-	return &user{&as, name, team}
+	return &user{&as, name, team, entity}
 }
 
 // usersMayReadScopes lets users log in and read every scope of "store".
@@ -221,5 +223,33 @@ func TestScope_TemplatesFollowTheEntity(t *testing.T) {
 	}
 	if text := s.fails(http.StatusBadRequest, "creds/store/home", nil); !strings.Contains(text, "the token has none") {
 		t.Errorf("a root token: %s", text)
+	}
+}
+
+// A change of an entity shows within a minute, and what was handed out before stays valid.
+func TestScope_AnEntitysChangeShowsWithinAMinute(t *testing.T) {
+	t.Parallel()
+	s := newScopeStack(t)
+	s.usersMayReadScopes()
+	s.write("scopes/store/home", map[string]any{"buckets": bucketName,
+		"prefixes": "team/{{identity.entity.metadata.team}}/", "session_name": "{{identity.entity.name}}"})
+	ann := s.newUser("ann", "a")
+	before := credentialsOf(ann.read("creds/store/home"))
+	if _, err := s.api.Logical().WriteWithContext(t.Context(), ann.entity,
+		map[string]any{"name": "ann", "metadata": map[string]any{"team": "ab"}}); err != nil {
+		t.Fatal(err)
+	}
+	var after aws.Credentials
+	if !eventually(t.Context(), 75*time.Second, func() bool {
+		after = credentialsOf(ann.read("creds/store/home"))
+		return after.AccessKeyID != before.AccessKeyID
+	}) {
+		t.Fatal("after 75 s the entity's reads still get the session from before the change")
+	}
+	for key, want := range map[string][2]bool{"team/a/x": {true, false}, "team/ab/x": {false, true}} {
+		if old, now := s.open("read", before, bucketName, key), s.open("read", after, bucketName, key); old != want[0] ||
+			now != want[1] {
+			t.Errorf("%s is open to the session from before: %v, and after: %v; want %v", key, old, now, want)
+		}
 	}
 }
