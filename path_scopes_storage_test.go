@@ -144,7 +144,8 @@ func TestScope_ThatGoesWhileItIsReadIsNotThere(t *testing.T) {
 	putBack()
 	m.storage.afterGet = deleted(configPrefix)
 	resp, err := m.do(t.Context(), logical.UpdateOperation, "scopes/orders/reports", scopeFields())
-	if status, text := asVaultSeesIt(t, resp, err); status != 409 || !strings.Contains(text, "it was deleted meanwhile") {
+	status, text := asVaultSeesIt(t, resp, err)
+	if status != 409 || !strings.Contains(text, "it was deleted meanwhile") {
 		t.Errorf("a scope of a connection that goes meanwhile: %d, %s", status, text)
 	}
 	if m.storedScope("orders", "reports") != "" {

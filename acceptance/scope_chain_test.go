@@ -48,7 +48,8 @@ func TestScopeChain_ARolesOwnRefusalIsNotCalledAProof(t *testing.T) {
 	s.write("config/orders", s.fields(nil))
 	for role, want := range map[string]string{scopeRoleARN: "proven",
 		limitedRoleARN: "not proven: the role itself may neither list nor read outside of the scope"} {
-		s.write("scopes/orders/reports", map[string]any{"role_arn": role, "buckets": bucketName, "prefixes": "reports/"})
+		s.write("scopes/orders/reports", map[string]any{"role_arn": role, "buckets": bucketName,
+			"prefixes": "reports/"})
 		calls := s.sts.Calls("AssumeRole")
 		fence, _ := s.write("test/orders/reports", map[string]any{}).Data["fence"].(string)
 		if !strings.HasPrefix(fence, want) || (fence == "proven") != (want == "proven") {

@@ -79,7 +79,8 @@ func (s *chainStack) handOff(life time.Duration) func(awstest.AssumeRoleRequest)
 // withinRole adds to a session policy what a role that may list and read below reports/ alone refuses: MinIO takes one
 // policy for a session and has no roles.
 func withinRole(policy string) string {
-	const refused = `,{"Effect":"Deny","Action":"s3:GetObject","NotResource":"arn:aws:s3:::` + bucketName + `/reports/*"},` +
+	const refused = `,{"Effect":"Deny","Action":"s3:GetObject",` +
+		`"NotResource":"arn:aws:s3:::` + bucketName + `/reports/*"},` +
 		`{"Effect":"Deny","Action":"s3:ListBucket","Resource":"arn:aws:s3:::*",` +
 		`"Condition":{"StringNotLike":{"s3:prefix":"reports/*"}}}]}`
 	return strings.TrimSuffix(policy, "]}") + refused

@@ -247,8 +247,8 @@ func TestScope_AnEntitysChangeShowsWithinAMinute(t *testing.T) {
 		t.Fatal("after 75 s the entity's reads still get the session from before the change")
 	}
 	for key, want := range map[string][2]bool{"team/a/x": {true, false}, "team/ab/x": {false, true}} {
-		if old, now := s.open("read", before, bucketName, key), s.open("read", after, bucketName, key); old != want[0] ||
-			now != want[1] {
+		old, now := s.open("read", before, bucketName, key), s.open("read", after, bucketName, key)
+		if old != want[0] || now != want[1] {
 			t.Errorf("%s is open to the session from before: %v, and after: %v; want %v", key, old, now, want)
 		}
 	}

@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// TestPairs_AreOfOnePhase keeps reads that stand among leases apart from those that do not, which make Vault slower, and
-// reads of many entities apart from all others.
+// TestPairs_AreOfOnePhase keeps reads that stand among leases, which make Vault slower, and reads of many entities
+// apart from all others.
 func TestPairs_AreOfOnePhase(t *testing.T) {
 	t.Parallel()
 	phase := map[target]int{}

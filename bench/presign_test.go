@@ -95,8 +95,8 @@ func BenchmarkPresign(b *testing.B) {
 	b.ReportMetric(median(took[0]), "ns/engine")
 	b.ReportMetric(median(took[1]), "ns/SDK")
 	b.ReportMetric(median(ratios), "ratio-to-SDK")
-	b.Logf("presigning takes %.3f (%.3f to %.3f) of the SDK's time; the bar is %.1f: met: %v", median(ratios), low, high,
-		mostForPresign, median(ratios) <= mostForPresign)
+	b.Logf("presigning takes %.3f (%.3f to %.3f) of the SDK's time; the bar is %.1f: met: %v", median(ratios), low,
+		high, mostForPresign, median(ratios) <= mostForPresign)
 }
 
 func TestPresign_BothMakeURLs(t *testing.T) {

@@ -25,8 +25,8 @@ func TestReport_BarsTellWhatIsMissed(t *testing.T) {
 			"0.980) | yes |",
 		"| reads/s of s3conn sdk/NAME to floor, raw | lower end at least 0.95 | 0.940 (0.940 to 0.940) | no |",
 		"| reads/s of s3conn creds/NAME, no lease to floor, no lease | at least 0.97 | 0.980 (0.980 to 0.980) | yes |",
-		"| reads/s of s3conn creds/NAME/SCOPE, 1,000 entities to floor, 1,000 entities | at least 0.93 | 0.920 (0.920 " +
-			"to 0.920) | no |",
+		"| reads/s of s3conn creds/NAME/SCOPE, 1,000 entities to floor, 1,000 entities | at least 0.93 | 0.920 " +
+			"(0.920 to 0.920) | no |",
 		"\n4 of 14 bars hold.\n",
 		"| p99 of s3conn creds/NAME, no lease to floor, no lease | at most 1.10 | 1.110 (1.110 to 1.110) | no |",
 		"| p99 of s3conn sdk/NAME to floor, raw | at most 1.10 | 1.100 (1.100 to 1.100) | yes |",

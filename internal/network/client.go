@@ -88,8 +88,8 @@ func NewClient(s Settings) (*http.Client, error) {
 	}, nil
 }
 
-// rootsWith returns the system's roots and the given certificates. It returns nil for the system's alone, which Go reads
-// at the first TLS handshake: they take megabytes that a client without TLS has no use for.
+// rootsWith returns the system's roots and the given certificates. It returns nil for the system's alone, which Go
+// reads at the first TLS handshake: they take megabytes that a client without TLS has no use for.
 func rootsWith(caCert string) (*x509.CertPool, error) {
 	if caCert == "" {
 		return nil, nil

@@ -45,7 +45,8 @@ func bucketFault(name string) string {
 				"scope cannot name; give a policy instead", reserved)
 		}
 	}
-	if len(name) > maxBucketName || !bucketName.MatchString(name) || strings.Contains(name, "..") || fourNumbers.MatchString(name) {
+	if len(name) > maxBucketName || !bucketName.MatchString(name) || strings.Contains(name, "..") ||
+		fourNumbers.MatchString(name) {
 		return "is no bucket's name; it has 3 to 63 lower-case letters, digits, dots and dashes, begins and ends " +
 			"with a letter or digit, has no two dots in a row and is no IP address"
 	}

@@ -97,8 +97,8 @@ func TestCheckRequest_SaysWhatIsOutside(t *testing.T) {
 	}{
 		{narrow, "GET", "bucket-a", "a/x", ""},
 		{narrow, "GET", "bucket-b", "a/x", `bucket: "bucket-b" is outside the scope, which opens "bucket-a"`},
-		{narrow, "GET", "bucket-a", "x", `key: "x" is outside the scope, which opens keys that begin with "a/", "b/", ` +
-			`"c/", "d/", "e/", others`},
+		{narrow, "GET", "bucket-a", "x", `key: "x" is outside the scope, which opens keys that begin with "a/", ` +
+			`"b/", "c/", "d/", "e/", others`},
 		{narrow, "PUT", "bucket-a", "a/x",
 			`method: "PUT" needs the access level "write", and the scope has "list", "read"`},
 		{narrow, "PATCH", "bucket-a", "a/x", `method: "PATCH" needs the access level "none"`},
