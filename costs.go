@@ -37,8 +37,9 @@ const (
 )
 
 var (
-	errMakingKey = errors.New("making a private key: others are being made, a few at a time; no key was made; try again")
-	errDeriving  = errors.New("opening the encrypted private key: others are being opened, one at a time; nothing was " +
+	errMakingKey = errors.New("making a private key: others are being made, a few at a time; no key was made; " +
+		"try again")
+	errDeriving = errors.New("opening the encrypted private key: others are being opened, one at a time; nothing was " +
 		"changed; try again")
 )
 

@@ -92,7 +92,8 @@ func TestCosts_WaitForAKeyEndsWithTheCaller(t *testing.T) {
 func TestCosts_PrivateKeysAreMadeAFewAtATime(t *testing.T) {
 	sessionTest(t, func(t *testing.T, m *mount, _ *service) {
 		m.write("orders", rolesAnywhereFields(t))
-		m.must(logical.UpdateOperation, "identity/orders/issuer", map[string]any{"type": "step_ca", "address": "https://ca"})
+		m.must(logical.UpdateOperation, "identity/orders/issuer",
+			map[string]any{"type": "step_ca", "address": "https://ca"})
 		before := m.storedIdentity("orders")
 		var leave []func()
 		for range maxKeys { // requests for keys of RSA, for one
@@ -105,7 +106,8 @@ func TestCosts_PrivateKeysAreMadeAFewAtATime(t *testing.T) {
 		start := time.Now()
 		resp, err := m.do(t.Context(), logical.UpdateOperation, "identity/orders/csr", nil)
 		status, text := asVaultSeesIt(t, resp, err)
-		if status != http.StatusServiceUnavailable || !strings.Contains(text, "a few at a time; no key was made; try again") {
+		if status != http.StatusServiceUnavailable ||
+			!strings.Contains(text, "a few at a time; no key was made; try again") {
 			t.Errorf("answered with %d: %s", status, text)
 		}
 		if waited := time.Since(start); waited != maxRequestWait-makingTime {

@@ -87,7 +87,8 @@ func (b *backend) leftOf(internal map[string]any, expiration time.Time) time.Dur
 	if issued, err := time.Parse(time.RFC3339Nano, textAt(internal, leaseIssued)); err == nil {
 		left = min(left, expiration.Sub(issued))
 	}
-	if end, err := strconv.ParseInt(textAt(internal, leaseUptime), 10, 64); err == nil && textAt(internal, leaseProcess) == b.process {
+	end, err := strconv.ParseInt(textAt(internal, leaseUptime), 10, 64)
+	if err == nil && textAt(internal, leaseProcess) == b.process {
 		left = min(left, time.Duration(end)-now.Uptime)
 	}
 	return left

@@ -75,7 +75,8 @@ func nameRows(commonName string) []field.Row {
 func namesIn(data map[string]any) identity.Names {
 	list := func(name string) []string { value, _ := data[name].([]string); return value }
 	return identity.Names{
-		CommonName: textAt(data, "common_name"), Organization: list("organization"), OrganizationalUnit: list("organizational_unit"),
+		CommonName:   textAt(data, "common_name"),
+		Organization: list("organization"), OrganizationalUnit: list("organizational_unit"),
 		Country: list("country"), Province: list("province"), Locality: list("locality"),
 		DNSSANs: list("dns_sans"), URISANs: list("uri_sans"),
 	}

@@ -187,11 +187,14 @@ func issuerIn(data map[string]any) *identity.Issuer {
 	issuer := &identity.Issuer{
 		Revision: connection.NewRevision(),
 		Settings: enroll.Settings{
-			Type: textAt(data, "type"), Address: textAt(data, "address"), CACert: textAt(data, "ca_cert"), ProxyURL: secret.New(textAt(data, "proxy_url")),
-			CertAuthPath: textAt(data, "cert_auth_path"), CertAuthRole: textAt(data, "cert_auth_role"), PKIPath: textAt(data, "pki_path"),
-			PKIRole: textAt(data, "pki_role"), Namespace: textAt(data, "namespace"), TTL: seconds("ttl"), Label: textAt(data, "label"),
+			Type: textAt(data, "type"), Address: textAt(data, "address"), CACert: textAt(data, "ca_cert"),
+			ProxyURL:     secret.New(textAt(data, "proxy_url")),
+			CertAuthPath: textAt(data, "cert_auth_path"), CertAuthRole: textAt(data, "cert_auth_role"),
+			PKIPath: textAt(data, "pki_path"), PKIRole: textAt(data, "pki_role"),
+			Namespace: textAt(data, "namespace"), TTL: seconds("ttl"), Label: textAt(data, "label"),
 		},
-		RenewBefore: seconds("renew_before"), Key: textAt(data, "key"), KeyType: textAt(data, "key_type"), Names: namesIn(data),
+		RenewBefore: seconds("renew_before"), Key: textAt(data, "key"), KeyType: textAt(data, "key_type"),
+		Names: namesIn(data),
 	}
 	if issuer.Key == "" {
 		issuer.Key = identity.KeyNew

@@ -157,8 +157,3 @@ func (m *mount) writeConnections(n int) (names []string) {
 	}
 	return names
 }
-
-// readerOf is a request for the credentials of a connection.
-func (m *mount) readerOf(name string) reader {
-	return reader{req: &logical.Request{Storage: m.storage}, name: name}
-}

@@ -134,7 +134,9 @@ func faultyRequests(t *testing.T) map[string]faultyRequest {
 			isCurrent},
 		"a certificate without a proof": {certified(unproved), logical.UpdateOperation, "identity/orders/certificate",
 			unproved, isCurrent},
-		"a renewal": {func(s *scopeTest) { renewed(s.t, s.mount) }, logical.UpdateOperation, "identity/orders/renew", nil, isCurrent},
+		"a renewal": {func(s *scopeTest) {
+			renewed(s.t, s.mount)
+		}, logical.UpdateOperation, "identity/orders/renew", nil, isCurrent},
 		"an issuer": {full, logical.UpdateOperation, "identity/orders/issuer",
 			map[string]any{"type": "step_ca", "address": "https://ca"}, func(s *scopeTest) {
 				if s.read("identity/orders/issuer").Data["address"] != "https://ca" {

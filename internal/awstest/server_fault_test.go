@@ -93,8 +93,8 @@ func TestFaults_BodiesAndRepetitionsAreAsTheTestSays(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, awstest.Options{})
 	key := credentialsOf(w.AddUser("app"))
-	w.Inject(awstest.Fault{Times: 2, Delay: time.Nanosecond, Body: "<GetCallerIdentityResponse><GetCallerIdentityResult>" +
-		"<Arn>arn:other</Arn></GetCallerIdentityResult></GetCallerIdentityResponse>"})
+	w.Inject(awstest.Fault{Times: 2, Delay: time.Nanosecond, Body: "<GetCallerIdentityResponse>" +
+		"<GetCallerIdentityResult><Arn>arn:other</Arn></GetCallerIdentityResult></GetCallerIdentityResponse>"})
 	for i, want := range []string{"arn:other", "arn:other", "arn:aws:iam::123456789012:user/app"} {
 		identity, err := w.GetCallerIdentity(t.Context(), w.sts, key)
 		if err != nil || identity.ARN != want {
@@ -113,7 +113,8 @@ func TestRequests_OfOtherOperationsAreRefused(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, awstest.Options{})
 	key := credentialsOf(w.AddUser("app"))
-	err := w.HeadObject(t.Context(), awscall.S3{Endpoint: w.URL, Region: "us-east-1", PathStyle: true}, key, "orders", "a")
+	store := awscall.S3{Endpoint: w.URL, Region: "us-east-1", PathStyle: true}
+	err := w.HeadObject(t.Context(), store, key, "orders", "a")
 	var refusal *awscall.Refusal
 	if !errors.As(err, &refusal) || refusal.Status != http.StatusNotImplemented {
 		t.Errorf("an object is answered with %v", err)
@@ -147,7 +148,8 @@ func TestAccessKeys_AreTheCallersOwnAlone(t *testing.T) {
 	}
 	w.AddSession(awstest.Session{AccessKey: "ASIA1", SecretKey: "s", SessionToken: "t",
 		ARN: "arn:aws:sts::123456789012:assumed-role/base/x", Expiration: w.clock.Now().Add(time.Hour)})
-	session := awscall.Credentials{AccessKeyID: "ASIA1", SecretAccessKey: secret.New("s"), SessionToken: secret.New("t")}
+	session := awscall.Credentials{AccessKeyID: "ASIA1", SecretAccessKey: secret.New("s"),
+		SessionToken: secret.New("t")}
 	_, err := w.ListAccessKeys(t.Context(), w.iam, session)
 	wantCode(t, err, "ValidationError", "Must specify userName")
 	w.Deny("app", "iam:ListAccessKeys")

@@ -26,9 +26,11 @@ func TestIssue_AnswersThatHoldNoCertificateOfTheKeySayWhatIsWrong(t *testing.T) 
 		answer   func(w http.ResponseWriter)
 		want     string
 	}{
-		"a login that is not JSON": {TypeVaultPKI, "login", func(w http.ResponseWriter) { _, _ = w.Write([]byte("CANARY")) },
+		"a login that is not JSON": {TypeVaultPKI, "login",
+			func(w http.ResponseWriter) { _, _ = w.Write([]byte("CANARY")) },
 			"logging in with the current certificate: the answer cannot be used: it is not the JSON that was expected"},
-		"a login without a token": {TypeVaultPKI, "login", func(w http.ResponseWriter) { writeJSON(w, map[string]any{}) },
+		"a login without a token": {TypeVaultPKI, "login",
+			func(w http.ResponseWriter) { writeJSON(w, map[string]any{}) },
 			"logging in with the current certificate: the answer cannot be used: it holds no token"},
 		"a token with a line break": {TypeVaultPKI, "login", func(w http.ResponseWriter) {
 			writeJSON(w, map[string]any{"auth": map[string]any{"client_token": "CANARY\nX-Other: 1"}})
@@ -41,7 +43,8 @@ func TestIssue_AnswersThatHoldNoCertificateOfTheKeySayWhatIsWrong(t *testing.T) 
 		"an endless certificate": {TypeVaultPKI, "s3conn",
 			sign(map[string]any{"certificate": strings.Repeat(leaf(), maxCertificates+1)}),
 			"its certificate holds 33 certificates; at most 32 are looked at"},
-		"cacerts that come later": {TypeEST, "cacerts", func(w http.ResponseWriter) { w.WriteHeader(http.StatusAccepted) },
+		"cacerts that come later": {TypeEST, "cacerts",
+			func(w http.ResponseWriter) { w.WriteHeader(http.StatusAccepted) },
 			"cacerts: the answer cannot be used: HTTP 202 is no answer to it"},
 		"certificates of other keys": {TypeEST, "simplereenroll", func(w http.ResponseWriter) {
 			writeCertsOnly(w, a.leaf(t, newKey(t).Public()), a.leaf(t, newKey(t).Public()))
@@ -139,8 +142,8 @@ func TestIssue_DamagedSettingsAndRequestsSendNothing(t *testing.T) {
 		csr    []byte
 		want   string
 	}{
-		"an address that is no URL": {TypeStepCA, func(s *Settings) { s.Address = "https://%zz" }, oneTime(TypeStepCA), nil,
-			"sign: making the request: the stored address is not a URL; write the issuer again"},
+		"an address that is no URL": {TypeStepCA, func(s *Settings) { s.Address = "https://%zz" }, oneTime(TypeStepCA),
+			nil, "sign: making the request: the stored address is not a URL; write the issuer again"},
 		"a CA that is no certificate": {TypeStepCA, func(s *Settings) { s.CACert = "CANARY" }, oneTime(TypeStepCA), nil,
 			"reading ca_cert: is not PEM"},
 		"a token that no header holds": {TypeVaultPKI, func(*Settings) {}, token, nil,
@@ -196,7 +199,8 @@ func TestPendingError_SaysWhenToAskAgain(t *testing.T) {
 func TestRedactProxy_HidesThePassword(t *testing.T) {
 	t.Parallel()
 	for proxy, want := range map[string]string{
-		"": "", "http://proxy:3128": "http://proxy:3128", "http://user:CANARY@proxy:3128": "http://user:xxxxx@proxy:3128",
+		"": "", "http://proxy:3128": "http://proxy:3128",
+		"http://user:CANARY@proxy:3128": "http://user:xxxxx@proxy:3128",
 	} {
 		if got := RedactProxy(secret.New(proxy)); got != want {
 			t.Errorf("%q is shown as %q, want %q", proxy, got, want)

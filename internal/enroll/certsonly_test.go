@@ -45,8 +45,8 @@ func inBase64(der ...byte) []byte { return []byte(base64.StdEncoding.EncodeToStr
 // signedData is a certs-only message whose set of certificates holds the bytes.
 func signedData(set ...byte) []byte {
 	n := byte(len(set))
-	return inBase64(append([]byte{0x30, 24 + n, 6, 9, 42, 134, 72, 134, 247, 13, 1, 7, 2, 0xa0, 11 + n, 0x30, 9 + n, 2, 1, 1,
-		0x31, 0, 0x30, 0, 0xa0, n}, set...)...)
+	return inBase64(append([]byte{0x30, 24 + n, 6, 9, 42, 134, 72, 134, 247, 13, 1, 7, 2, 0xa0, 11 + n,
+		0x30, 9 + n, 2, 1, 1, 0x31, 0, 0x30, 0, 0xa0, n}, set...)...)
 }
 
 func TestParseCertsOnly_LooksAtABoundedNumberOfCertificates(t *testing.T) {
@@ -83,12 +83,14 @@ func TestParseCertsOnly_Refuses(t *testing.T) {
 		"a certificate":    {newAuthority(t, 0).root().Raw, errNotCertsOnly},
 		"no certificate":   {[]byte(base64.StdEncoding.EncodeToString(certsOnly(false))), errNoneInside},
 		"data":             {inBase64(0x30, 14, 6, 9, 42, 134, 72, 134, 247, 13, 1, 7, 2, 0xa0, 1, 0), errNotCertsOnly},
-		"no version":       {inBase64(0x30, 15, 6, 9, 42, 134, 72, 134, 247, 13, 1, 7, 2, 0xa0, 2, 0x30, 0), errNotCertsOnly},
-		"no set of certificates": {inBase64(0x30, 22, 6, 9, 42, 134, 72, 134, 247, 13, 1, 7, 2, 0xa0, 9, 0x30, 7, 2, 1, 1,
-			0x31, 0, 0x30, 0), errNoneInside},
+		"no version": {inBase64(0x30, 15, 6, 9, 42, 134, 72, 134, 247, 13, 1, 7, 2, 0xa0, 2, 0x30, 0),
+			errNotCertsOnly},
+		"no set of certificates": {inBase64(0x30, 22, 6, 9, 42, 134, 72, 134, 247, 13, 1, 7, 2, 0xa0, 9, 0x30, 7, 2,
+			1, 1, 0x31, 0, 0x30, 0), errNoneInside},
 		"a certificate cut short":           {signedData(0x30, 9, 1), errNotCertsOnly},
 		"a sequence that is no certificate": {signedData(0x30, 0), errNotX509},
-		"too many elements":                 {inBase64(0x30, 18, 6, 0, 6, 0, 6, 0, 6, 0, 6, 0, 6, 0, 6, 0, 6, 0, 6, 0), errNotCertsOnly},
+		"too many elements": {inBase64(0x30, 18, 6, 0, 6, 0, 6, 0, 6, 0, 6, 0, 6, 0, 6, 0, 6, 0, 6, 0),
+			errNotCertsOnly},
 		"a set of integers": {[]byte{0x30, 0x80, 6, 9, 42, 134, 72, 134, 247, 13, 1, 7, 2, 0xa0, 0x80, 0x30, 0x80, 2, 1,
 			1, 0x31, 0, 0x30, 0, 0xa0, 3, 2, 1, 1, 0, 0, 0, 0, 0, 0}, errNotX509},
 	} {

@@ -162,10 +162,8 @@ func (v vaultPKI) post(ctx context.Context, s *session, operation string, token 
 	if v.Namespace != "" {
 		header.Set("X-Vault-Namespace", v.Namespace)
 	}
-	reply, err := s.do(
-		ctx,
-		call{operation, http.MethodPost, v.path(append([]string{"v1"}, segments...)...), header, encode(input), vaultWords},
-	)
+	address := v.path(append([]string{"v1"}, segments...)...)
+	reply, err := s.do(ctx, call{operation, http.MethodPost, address, header, encode(input), vaultWords})
 	if err != nil {
 		return nil, err
 	}

@@ -79,8 +79,8 @@ func KeyTypeOf(public crypto.PublicKey) string {
 // IsMLDSA says whether a type of key is one of ML-DSA, for which no issuer that is known here issues certificates.
 func IsMLDSA(name string) bool { return strings.HasPrefix(name, "ml-dsa-") }
 
-// NewKey makes a private key of the type, which is one of [KeyTypes]. One RSA key of 4,096 bits costs a processor a second
-// or more: the caller bounds how many are made at once.
+// NewKey makes a private key of the type, which is one of [KeyTypes]. One RSA key of 4,096 bits costs a processor a
+// second or more: the caller bounds how many are made at once.
 func NewKey(name string) (crypto.Signer, error) {
 	at := slices.IndexFunc(keyTypes(), func(one keyType) bool { return one.name == name })
 	if at < 0 {

@@ -35,7 +35,8 @@ func TestPair_DamagedOneHasNoEndTypeOrLeaf(t *testing.T) {
 	damaged := &Pair{"CANARY", secret.New("CANARY"), OriginImported}
 	state := State{Current: damaged, Issuer: &Issuer{}}
 	if !damaged.End().IsZero() || damaged.KeyType() != "" || state.Leaf() != nil || !state.RenewAt().IsZero() {
-		t.Errorf("end %s, type %q, leaf %v, renewal at %s", damaged.End(), damaged.KeyType(), state.Leaf(), state.RenewAt())
+		t.Errorf("end %s, type %q, leaf %v, renewal at %s", damaged.End(), damaged.KeyType(), state.Leaf(),
+			state.RenewAt())
 	}
 	for name, err := range map[string]error{
 		"identity":    second(damaged.Identity()),

@@ -282,7 +282,8 @@ func TestWithIssuer_KeepsACertificateThatIsIssuedAlready(t *testing.T) {
 func TestFailed_CountsAndPostponedDoesNot(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
-	state := State{}.Failed("no", now, now.Add(time.Minute)).Failed("still no", now.Add(time.Hour), now.Add(2*time.Hour))
+	state := State{}.Failed("no", now, now.Add(time.Minute)).
+		Failed("still no", now.Add(time.Hour), now.Add(2*time.Hour))
 	if want := (Record{LastTry: now.Add(time.Hour), LastError: "still no", Failures: 2,
 		NextTry: now.Add(2 * time.Hour)}); state.Record != want {
 		t.Errorf("after two failures: %+v", state.Record)

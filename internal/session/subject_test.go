@@ -187,7 +187,8 @@ func TestPool_OneComparisonOfANameRunsAtOnce(t *testing.T) {
 		first, second := n.beginConfirm(n.disk, "orders-0", g, now), n.beginConfirm(n.disk, "orders-0", g, now)
 		synctest.Wait()
 		if trips := n.disk.uses() - before; first == nil || first != second || trips != 2 {
-			t.Errorf("two readers at once wait for %v and %v; %d comparisons, want one of them more", first, second, trips)
+			t.Errorf("two readers at once wait for %v and %v; %d comparisons, want one of them more", first, second,
+				trips)
 		}
 	})
 }

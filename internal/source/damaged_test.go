@@ -18,12 +18,14 @@ import (
 
 func TestSources_DamagedConnectionsCauseNoCall(t *testing.T) {
 	t.Parallel()
-	l, c, k := newLab(t, rolesanywheretest.Options{}), newChain(t, awstest.Options{}), newKeyLab(t, "app", awstest.Options{})
+	l, c := newLab(t, rolesanywheretest.Options{}), newChain(t, awstest.Options{})
+	k := newKeyLab(t, "app", awstest.Options{})
 	l.conn.CACert, c.conn.CACert, k.Conn.CACert = "CANARY", "CANARY", "CANARY"
 	_, obtaining := l.obtain()
 	_, assuming := c.obtain(t, narrowed(nil))
 	_, listing := k.List(t.Context(), k.key)
-	for name, err := range map[string]error{"CreateSession": obtaining, "AssumeRole": assuming, "ListAccessKeys": listing} {
+	for name, err := range map[string]error{"CreateSession": obtaining, "AssumeRole": assuming,
+		"ListAccessKeys": listing} {
 		if err == nil || !strings.Contains(err.Error(), "reading ca_cert: is not PEM") ||
 			strings.Contains(err.Error(), "CANARY") {
 			t.Errorf("%s: %v", name, err)
@@ -47,8 +49,8 @@ func TestAccessKeys_CallerThatHasGoneGetsNoTurn(t *testing.T) {
 	cancel()
 	_, err := l.List(ctx, l.key)
 	var failed *upstream.Error
-	if !errors.As(err, &failed) || !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), listAccessKeys) ||
-		l.aws.Calls(listAccessKeys) > 0 {
+	if !errors.As(err, &failed) || !errors.Is(err, context.Canceled) ||
+		!strings.Contains(err.Error(), listAccessKeys) || l.aws.Calls(listAccessKeys) > 0 {
 		t.Errorf("the error is %v after %d calls", err, l.aws.Calls(listAccessKeys))
 	}
 	if err := l.Check(ctx, l.key); !errors.Is(err, context.Canceled) {
@@ -98,8 +100,8 @@ func TestAssumeRole_RetryWithoutATurnEndsWithTheServicesWords(t *testing.T) {
 	defer cancel()
 	c.assume.Observe = func(Call) { time.AfterFunc(time.Second, cancel) }
 	s, err := c.assume.Obtain(ctx, c.conn, c.caller, narrowed(nil), budget.First)
-	if err == nil || !strings.Contains(err.Error(), "ServiceUnavailable: later") || errors.Is(err, session.ErrPending) ||
-		s.AccessKey != "" || c.Calls(AssumeRole) != 1 {
+	if err == nil || !strings.Contains(err.Error(), "ServiceUnavailable: later") ||
+		errors.Is(err, session.ErrPending) || s.AccessKey != "" || c.Calls(AssumeRole) != 1 {
 		t.Errorf("got %q, %v after %d calls", s.AccessKey, err, c.Calls(AssumeRole))
 	}
 }
