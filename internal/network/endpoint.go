@@ -64,7 +64,8 @@ const redactedPassword = "xxxxx"
 // error never quotes it.
 func CheckProxy(proxy secret.Text) error {
 	u, err := url.Parse(proxy.Reveal())
-	if err != nil || u.Hostname() == "" || !validPort(u) || !slices.Contains([]string{"http", "https", "socks5"}, u.Scheme) ||
+	if err != nil || u.Hostname() == "" || !validPort(u) ||
+		!slices.Contains([]string{"http", "https", "socks5"}, u.Scheme) ||
 		strings.Trim(u.Path, "/") != "" || strings.ContainsAny(proxy.Reveal(), "?#") {
 		return errors.New("is not a proxy's address; it looks like http://host:port, https://host:port or " +
 			"socks5://host:port")
