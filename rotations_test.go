@@ -27,8 +27,12 @@ func TestRotations_RefuseStepsOfAnotherStateOrKey(t *testing.T) {
 	other.State.Phase, other.State.Until = rotation.Grace, testTime.Add(time.Hour)
 	gone, cancel := context.WithCancel(ctx)
 	cancel()
-	lock := m.locks.of("busy")
-	lock <- struct{}{}
+	busy := func(step func() error) error { // no longer than the step: names may share a lock
+		lock := m.locks.of("reports")
+		lock <- struct{}{}
+		defer func() { <-lock }()
+		return step()
+	}
 	for name, test := range map[string]struct {
 		err  error
 		want error
@@ -36,11 +40,12 @@ func TestRotations_RefuseStepsOfAnotherStateOrKey(t *testing.T) {
 		"a state that is another by now":       {r.Save(ctx, "reports", other, stored.State), rotation.ErrChanged},
 		"a state of no connection":             {r.Save(ctx, "nothing", stored, other.State), rotation.ErrGone},
 		"a state of a connection without keys": {r.Save(ctx, "orders", stored, other.State), rotation.ErrGone},
-		"a state while a write takes long":     {r.Save(gone, "busy", stored, other.State), errLocked},
-		"a key in the place of another":        {r.Swap(ctx, "reports", "AKIAOTHER", key), rotation.ErrChanged},
-		"a key of no connection":               {r.Swap(ctx, "nothing", old, key), rotation.ErrGone},
-		"a key of a connection without keys":   {r.Swap(ctx, "orders", old, key), rotation.ErrGone},
-		"a key while a write takes long":       {r.Swap(gone, "busy", old, key), errLocked},
+		"a state while a write takes long": {
+			busy(func() error { return r.Save(gone, "reports", stored, other.State) }), errLocked},
+		"a key in the place of another":      {r.Swap(ctx, "reports", "AKIAOTHER", key), rotation.ErrChanged},
+		"a key of no connection":             {r.Swap(ctx, "nothing", old, key), rotation.ErrGone},
+		"a key of a connection without keys": {r.Swap(ctx, "orders", old, key), rotation.ErrGone},
+		"a key while a write takes long":     {busy(func() error { return r.Swap(gone, "reports", old, key) }), errLocked},
 	} {
 		if !errors.Is(test.err, test.want) {
 			t.Errorf("%s: %v, want %v", name, test.err, test.want)
