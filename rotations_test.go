@@ -45,7 +45,8 @@ func TestRotations_RefuseStepsOfAnotherStateOrKey(t *testing.T) {
 		"a key in the place of another":      {r.Swap(ctx, "reports", "AKIAOTHER", key), rotation.ErrChanged},
 		"a key of no connection":             {r.Swap(ctx, "nothing", old, key), rotation.ErrGone},
 		"a key of a connection without keys": {r.Swap(ctx, "orders", old, key), rotation.ErrGone},
-		"a key while a write takes long":     {busy(func() error { return r.Swap(gone, "reports", old, key) }), errLocked},
+		"a key while a write takes long": {
+			busy(func() error { return r.Swap(gone, "reports", old, key) }), errLocked},
 	} {
 		if !errors.Is(test.err, test.want) {
 			t.Errorf("%s: %v, want %v", name, test.err, test.want)
