@@ -31,17 +31,17 @@ type options struct {
 
 func main() {
 	var o options
-	flag.IntVar(&o.rounds, "rounds", 60, "how often each target is loaded")
+	flag.IntVar(&o.rounds, "rounds", 20, "how often each target is loaded")
 	flag.Float64Var(
 		&o.width,
 		"width",
 		0.04,
 		"load on until the 95 % interval of each ratio of reads/s to the floor is this narrow",
 	)
-	flag.IntVar(&o.most, "most", 600, "how often a target is loaded for that at most")
+	flag.IntVar(&o.most, "most", 150, "how often a target is loaded for that at most")
 	flag.StringVar(&o.charts, "charts", "", "draw the tables as SVG into this directory too")
 	flag.IntVar(&o.clients, "clients", 8, "connections that read at the same time")
-	flag.DurationVar(&o.length, "slice", 250*time.Millisecond, "how long a target is loaded at a time")
+	flag.DurationVar(&o.length, "slice", time.Second, "how long a target is loaded at a time")
 	flag.StringVar(
 		&o.storage,
 		"storage",
