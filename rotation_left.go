@@ -176,7 +176,7 @@ func permanentCleanUp(err error) bool {
 	return permanentProof(err) || errors.As(err, &ambiguous)
 }
 
-// errRotating is returned while a key cannot be told from one that another rotation has just asked for.
+// errRotating is returned while a key cannot be distinguished from one that another rotation has just requested.
 var errRotating = errors.New("another rotation of the same key is under way")
 
 // usesKey says whether the connection of the name, or its rotation, uses the key: a write that was not stored in the

@@ -170,11 +170,12 @@ func (a *AccessKeys) queue(api budget.API) budget.Key {
 	return key
 }
 
+// call waits for a turn, has send make the call, and reports how it ended.
 func (a *AccessKeys) call(
 	ctx context.Context,
 	api budget.API,
 	operation string,
-	make func(context.Context, *awscall.Client) error,
+	send func(context.Context, *awscall.Client) error,
 ) error {
 	httpClient, err := network.NewClient(a.Conn.Network())
 	if err != nil {
@@ -188,7 +189,7 @@ func (a *AccessKeys) call(
 	ctx, cancel := context.WithTimeout(ctx, awscall.Timeout)
 	defer cancel()
 	start := a.Now()
-	err = make(onWire(ctx, always(turn)), &awscall.Client{HTTP: httpClient, Now: a.Now})
+	err = send(onWire(ctx, always(turn)), &awscall.Client{HTTP: httpClient, Now: a.Now})
 	turn.Done(stsOutcome(err))
 	a.Observe.observe(Call{Operation: operation, Waited: turn.Waited(), Took: a.Now().Sub(start), Err: err})
 	if err != nil {
