@@ -79,11 +79,21 @@ func TestCreds_AnswersOfOneSessionShareNothing(t *testing.T) {
 		m.writeConnections(1)
 		m.write("reports", accessKeyFields())
 		for _, name := range []string{"orders-0", "reports"} {
-			first := m.read("creds/" + name).Data
+			answer := m.read("creds/" + name)
+			first := answer.Data
 			key := first["access_key"]
 			first["access_key"], first["ttl"] = "changed", int64(0)
+			if answer.Secret != nil {
+				answer.Secret.TTL = 0
+				clear(answer.Secret.InternalData)
+			}
 			pass(10 * time.Second)
-			second := m.read("creds/" + name).Data
+			next := m.read("creds/" + name)
+			second := next.Data
+			if lease := next.Secret; answer.Secret != nil && (lease.InternalData[leaseConnection] != name ||
+				lease.TTL != 3530*time.Second) {
+				t.Errorf("%s: the lease is %+v after the last one was changed, want the session's", name, lease)
+			}
 			if second["access_key"] != key {
 				t.Errorf("%s: access_key is %v after the last answer was changed, want %v", name, second["access_key"],
 					key)

@@ -162,7 +162,7 @@ func BenchmarkResponse(b *testing.B) {
 	b.Run("creds", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
-			credentialsResponse(&conn, &s)
+			credentialsResponse(&conn, &s, 3600)
 		}
 	})
 	b.Run("lease", func(b *testing.B) {

@@ -17,8 +17,16 @@ func ttl(creds *session.Session, now session.Instant) int64 {
 	return int64(creds.Remaining(now) / time.Second)
 }
 
-// credentialsResponse is what creds/NAME returns, but for the ttl of a session.
-func credentialsResponse(conn *connection.Connection, creds *session.Session) map[string]any {
+// timeLeft is the ttl of a response: of a session, or until an access key's next rotation; 0 for a key without one.
+func timeLeft(conn *connection.Connection, creds *session.Session, now session.Instant) int64 {
+	if expires(creds) {
+		return ttl(creds, now)
+	}
+	return untilRotation(conn, now.Wall)
+}
+
+// credentialsResponse is what creds/NAME returns with so much time left.
+func credentialsResponse(conn *connection.Connection, creds *session.Session, left int64) map[string]any {
 	data := map[string]any{
 		"access_key":     creds.AccessKey,
 		"secret_key":     creds.SecretKey.Reveal(),
@@ -30,6 +38,11 @@ func credentialsResponse(conn *connection.Connection, creds *session.Session) ma
 	if expires(creds) {
 		data["expiration"] = creds.Expiration.UTC().Format(time.RFC3339)
 		data["arn"] = creds.ARN
+	} else {
+		addRotation(data, conn)
+	}
+	if left > 0 {
+		data["ttl"] = left
 	}
 	if conn.S3Endpoint != "" {
 		data["endpoint"] = conn.S3Endpoint

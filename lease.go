@@ -3,6 +3,7 @@ package s3conn
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/http"
 	"strconv"
 	"time"
@@ -52,10 +53,13 @@ func (b *backend) sessionSecret() *framework.Secret {
 
 // lease ties the response to its session's lifetime.
 func (b *backend) lease(resp *logical.Response, key session.Key, used *inUse, s *session.Session, now session.Instant) {
-	ttl := leaseTTL(s.Remaining(now))
-	internal := used.lease.Of(s, func() map[string]any { return b.leaseData(key, s) })
-	resp.Secret = b.Secret(secretTypeSession).Response(nil, internal).Secret
-	resp.Secret.TTL, resp.Secret.MaxTTL = ttl, ttl
+	lease := *used.lease.Of(s, func() *logical.Secret {
+		return b.Secret(secretTypeSession).Response(nil, b.leaseData(key, s)).Secret
+	})
+	lease.TTL = leaseTTL(s.Remaining(now))
+	lease.MaxTTL = lease.TTL
+	lease.InternalData = maps.Clone(lease.InternalData)
+	resp.Secret = &lease
 }
 
 // leaseData is what a lease holds of its session.

@@ -103,15 +103,17 @@ func (b *backend) readCredentials(ctx context.Context, r reader) (*logical.Respo
 	if leased && b.onStandby() {
 		return nil, logical.ErrReadOnly // the server makes leases on the active node alone
 	}
-	data := used.response.Of(&creds, func() map[string]any { return credentialsResponse(used.conn, &creds) })
-	resp := &logical.Response{Data: maps.Clone(data)}
 	now := b.clock()
-	if !expires(&creds) {
-		addRotation(resp.Data, used.conn, now.Wall)
-		return resp, nil
+	left := timeLeft(used.conn, &creds, now)
+	resp := &logical.Response{Data: maps.Clone(used.response.Of(&creds, func() map[string]any {
+		return credentialsResponse(used.conn, &creds, left)
+	}))}
+	if left > 0 {
+		resp.Data["ttl"] = left
 	}
-	resp.Data["ttl"] = ttl(&creds, now)
-	resp.Warnings = used.certificateEnd.Warnings(now.Wall)
+	if expires(&creds) {
+		resp.Warnings = used.certificateEnd.Warnings(now.Wall)
+	}
 	if leased {
 		b.lease(resp, key, used, &creds, now)
 	}

@@ -108,16 +108,24 @@ func (b *backend) rotate(
 	return resp, nil
 }
 
-// addRotation adds to the response with an access key when it is replaced next. Vault Secrets Operator and Vault Agent
-// read these names.
-func addRotation(data map[string]any, conn *connection.Connection, now time.Time) {
+// addRotation adds to the response with an access key how it is rotated. Vault Secrets Operator and Vault Agent read
+// these names, and ttl.
+func addRotation(data map[string]any, conn *connection.Connection) {
 	last, next := conn.LastRotation()
 	if next.IsZero() {
 		return
 	}
 	data["last_vault_rotation"] = last.Format(time.RFC3339)
 	data["rotation_period"] = conn.RotationPeriod
-	data["ttl"] = max(int64(next.Sub(now)/time.Second), minRotationTTL)
+}
+
+// untilRotation is how many seconds an access key has until its next rotation, and 0 if it is not rotated.
+func untilRotation(conn *connection.Connection, now time.Time) int64 {
+	_, next := conn.LastRotation()
+	if next.IsZero() {
+		return 0
+	}
+	return max(int64(next.Sub(now)/time.Second), minRotationTTL)
 }
 
 // minRotationTTL is the ttl, in seconds, of an access key whose rotation is due: clients read again after it.

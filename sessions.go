@@ -31,9 +31,10 @@ type inUse struct {
 
 	record *health.Record // of the connection
 
-	response session.Memo[map[string]any] // of creds/NAME, but for its ttl; not to be changed
+	// What is made once a session. Readers get copies of the maps.
+	response session.Memo[map[string]any] // of creds/NAME, with whatever ttl
 	sdk      session.Memo[[]byte]         // the body of sdk/NAME
-	lease    session.Memo[map[string]any] // what a lease of the session holds; not to be changed
+	lease    session.Memo[*logical.Secret]
 }
 
 // Revision implements session.Subject.
