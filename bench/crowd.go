@@ -15,7 +15,7 @@ const crowdSize = 1000
 const (
 	crowdRole   = "bench-crowd"
 	crowdPolicy = `path "s3conn/creds/leaseless/*" { capabilities = ["read"] }
-path "floor/leaseless/*" { capabilities = ["read"] }`
+path "floors/leaseless/*" { capabilities = ["read"] }`
 )
 
 // gather makes the entities, by making a token with an alias of its own for each, and has each of them read its scope

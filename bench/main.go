@@ -152,7 +152,8 @@ var (
 	// Targets are compared with others of the same phase alone. The AWS engine gives every read a lease: it is in
 	// both, since its reads are too few to make Vault slower for the others.
 	leaseless = [][]target{
-		{floorLeaseless, oursLeaseless, oursScoped, framework},
+		{floorLeaseless, oursLeaseless, framework},
+		{floorScoped, oursScoped},
 		{floorRaw, oursRaw},
 		{awsRole, awsRolePlain},
 		{kvEntry},
@@ -161,7 +162,7 @@ var (
 	// entity once a minute. Between slices of other targets nearly every read would have to ask.
 	crowded        = [][]target{{floorCrowd, oursCrowd}}
 	leased         = [][]target{{floorLeased, oursLeased}, {awsRoleAmongLeases}}
-	leaselessTwins = [][2]target{{oursLeaseless, floorLeaseless}, {oursScoped, floorLeaseless}, {oursRaw, floorRaw}}
+	leaselessTwins = [][2]target{{oursLeaseless, floorLeaseless}, {oursScoped, floorScoped}, {oursRaw, floorRaw}}
 	crowdedTwins   = [][2]target{{oursCrowd, floorCrowd}}
 	leasedTwins    = [][2]target{{oursLeased, floorLeased}}
 	twins          = slices.Concat(leaselessTwins, crowdedTwins, leasedTwins)
@@ -191,16 +192,13 @@ func measure(ctx context.Context, o options, s *server, aws *account, programs p
 	if err != nil {
 		return err
 	}
-	before, err := s.footprint()
+	taken, err := m.takeLeases(ctx)
 	if err != nil {
 		return err
 	}
 	// Last, and by themselves: leases stay in Vault and make it slower for all that come after.
+	m.after = s.revokeLeases
 	wideLeased, err := m.phase(ctx, leased, leasedTwins, results)
-	if err != nil {
-		return err
-	}
-	after, err := s.footprint()
 	if err != nil {
 		return err
 	}
@@ -223,7 +221,7 @@ func measure(ctx context.Context, o options, s *server, aws *account, programs p
 	r.ratios(append(twins, peers...), results)
 	r.targets(slices.Concat(slices.Concat(leaseless, crowded, leased)...), results)
 	r.upstream(m.reads, aws.calls())
-	r.capacity(results, before, after, m.reads[floorLeased]+m.reads[oursLeased]+m.reads[awsRoleAmongLeases])
+	r.capacity(results, taken)
 	r.processes(programs, figures)
 	r.weights(ours, floor)
 	if o.charts == "" {

@@ -24,6 +24,10 @@ func TestPairs_AreOfOnePhase(t *testing.T) {
 		}
 	}
 	for _, pair := range twins {
+		if len(pair[0].path) != len(pair[1].path) || len(oursMount) != len(floorMount) {
+			t.Errorf("%s and %s are not of one length, which Vault's time for a read depends on", pair[0].path,
+				pair[1].path)
+		}
 		if pair[0].crowd != pair[1].crowd {
 			t.Errorf("%q and %q are not read with the same tokens", pair[0].name, pair[1].name)
 		}

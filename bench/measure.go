@@ -17,6 +17,7 @@ type measurement struct {
 	width   float64       // that a ratio's interval shall have at most
 	most    int           // rounds for that
 	load    func(ctx context.Context, t target) (slice, error)
+	after   func(ctx context.Context, t target) error // what follows each load; nil: nothing
 	say     func(format string, arguments ...any)
 	reads   map[target]int // all of them, uncounted rounds too
 	tours   map[target]*tour
@@ -71,6 +72,11 @@ func (m *measurement) round(ctx context.Context, round int, set []target, result
 		one, err := m.load(ctx, t)
 		if err != nil {
 			return fmt.Errorf("loading %s: %w", t.name, err)
+		}
+		if m.after != nil {
+			if err := m.after(ctx, t); err != nil {
+				return err
+			}
 		}
 		results[t] = append(results[t], one)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"strings"
 
 	"github.com/hashicorp/vault/api"
 
@@ -18,26 +19,44 @@ type target struct {
 	crowd   bool   // read by many entities in turn, each with a token of its own
 }
 
+// The mounts of the two plugins that are compared have names of one length, and a floor's path is as long as that of
+// the target that it is compared with: for every character of a path within its mount Vault looks whether there is a
+// quota for what begins so, which adds up to more than the engine's own time.
+//
+// https://github.com/hashicorp/vault/blob/v1.21.1/vault/quotas/quotas.go (queryQuota)
+const (
+	oursMount  = "s3conn/"
+	floorMount = "floors/"
+)
+
 var (
-	floorLeaseless = target{"floor, no lease", "floor/leaseless/orders", floorProgram.name, false}
-	floorRaw       = target{"floor, raw", "floor/raw/orders", floorProgram.name, false}
-	floorLeased    = target{"floor, leased", "floor/leased/orders", floorProgram.name, false}
-	framework      = target{"floor behind the SDK's framework", "floor/framework/orders", floorProgram.name, false}
-	oursLeaseless  = target{"s3conn creds/NAME, no lease", "s3conn/creds/leaseless", oursProgram.name, false}
-	oursRaw        = target{"s3conn sdk/NAME", "s3conn/sdk/leaseless", oursProgram.name, false}
-	oursLeased     = target{"s3conn creds/NAME, leased", "s3conn/creds/leased", oursProgram.name, false}
-	oursScoped     = target{"s3conn creds/NAME/SCOPE, no lease", "s3conn/creds/leaseless/reports", oursProgram.name,
-		false}
-	awsRole      = target{"AWS engine, assumed_role", "aws/sts/orders", awsProgram.name, false}
-	awsRolePlain = target{"AWS engine, STS without TLS", "aws-plain/sts/orders", awsProgram.name, false}
-	// The same floor for both: Vault looks up as many tokens for the one as for the other.
-	floorCrowd = target{"floor, 1,000 entities", floorLeaseless.path, floorProgram.name, true}
-	oursCrowd  = target{"s3conn creds/NAME/SCOPE, 1,000 entities", "s3conn/creds/leaseless/home", oursProgram.name,
-		true}
+	oursLeaseless = target{"s3conn creds/NAME, no lease", oursMount + "creds/leaseless", oursProgram.name, false}
+	oursRaw       = target{"s3conn sdk/NAME", oursMount + "sdk/leaseless", oursProgram.name, false}
+	oursLeased    = target{"s3conn creds/NAME, leased", oursMount + "creds/leased", oursProgram.name, false}
+	oursScoped    = target{"s3conn creds/NAME/SCOPE, no lease", oursMount + "creds/leaseless/reports",
+		oursProgram.name, false}
+	oursCrowd = target{"s3conn creds/NAME/SCOPE, 1,000 entities", oursMount + "creds/leaseless/home",
+		oursProgram.name, true}
+
+	floorLeaseless = floorOf(oursLeaseless, "leaseless", "floor, no lease")
+	floorScoped    = floorOf(oursScoped, "leaseless", "floor, no lease, as long a path")
+	floorRaw       = floorOf(oursRaw, "raw", "floor, raw")
+	floorLeased    = floorOf(oursLeased, "leased", "floor, leased")
+	floorCrowd     = floorOf(oursCrowd, "leaseless", "floor, 1,000 entities")
+	framework      = floorOf(oursLeaseless, "framework", "floor behind the SDK's framework")
+
+	awsRole      = target{"AWS engine, assumed_role", "aws/sts/" + engineRoleName, awsProgram.name, false}
+	awsRolePlain = target{"AWS engine, STS without TLS", "aws-plain/sts/" + engineRoleName, awsProgram.name, false}
 	// The AWS again, in the phase where everything is leased.
 	awsRoleAmongLeases = target{"AWS engine, assumed_role, beside leased reads", awsRole.path, awsProgram.name, false}
-	kvEntry            = target{"kv version 1 (inside Vault)", "kv/orders", "", false}
+	kvEntry            = target{"kv version 1 (inside Vault)", "kv/orders-sessions", "", false}
 )
+
+// floorOf returns the floor of a target: a path of the kind, as long as the target's.
+func floorOf(t target, kind, name string) target {
+	path := floorMount + kind + "/"
+	return target{name, path + strings.Repeat("x", len(t.path)-len(path)), floorProgram.name, t.crowd}
+}
 
 // connections is how many of ours are read: each may cost one CreateSession.
 const connections = 2
@@ -54,7 +73,7 @@ func (s *server) mount(ctx context.Context, programs plugins) error {
 		}
 	}
 	for path, engine := range map[string]string{
-		"floor": programs.floor.name, "s3conn": programs.ours.name, "aws": programs.aws.name,
+		floorMount: programs.floor.name, oursMount: programs.ours.name, "aws": programs.aws.name,
 		"aws-plain": programs.aws.name, "kv": "kv",
 	} {
 		if err := s.mountAt(ctx, path, engine); err != nil {
@@ -83,12 +102,12 @@ func (s *server) mountAt(ctx context.Context, path, engine string) error {
 // configure writes what each mount needs to be read.
 func (s *server) configure(ctx context.Context, aws *account) error {
 	for path, data := range map[string]map[string]any{
-		"s3conn/config/leased":    connection(aws, true),
-		"s3conn/config/leaseless": connection(aws, false),
-		"aws/config/root":         engineRoot(aws.sts.URL),
-		"aws-plain/config/root":   engineRoot(aws.plainSTS.URL),
-		"aws/roles/orders":        engineRole,
-		"aws-plain/roles/orders":  engineRole,
+		"s3conn/config/leased":              connection(aws, true),
+		"s3conn/config/leaseless":           connection(aws, false),
+		"aws/config/root":                   engineRoot(aws.sts.URL),
+		"aws-plain/config/root":             engineRoot(aws.plainSTS.URL),
+		"aws/roles/" + engineRoleName:       engineRole,
+		"aws-plain/roles/" + engineRoleName: engineRole,
 	} {
 		if _, err := s.client.Logical().WriteWithContext(ctx, path, data); err != nil {
 			return fmt.Errorf("writing %s: %w", path, err)
@@ -112,6 +131,9 @@ func (s *server) configure(ctx context.Context, aws *account) error {
 	}
 	return nil
 }
+
+// engineRoleName makes a path as long as that of creds/leaseless.
+const engineRoleName = "orders-role"
 
 // engineRole and engineRoot are the AWS engine's settings.
 var engineRole = map[string]any{"credential_type": "assumed_role", "role_arns": answer.RoleARN}

@@ -105,11 +105,10 @@ func TestReport_CapacityAddsUp(t *testing.T) {
 		},
 		{reads: 90, vaultTime: 15 * time.Millisecond, pluginTime: 9 * time.Millisecond},
 	}}
-	report{&text}.capacity(results, footprint{1000, 0}, footprint{6000, 1 << 20}, 1000)
+	report{&text}.capacity(results, leases{1000, footprint{1000, 0}, footprint{6000, 1 << 20}})
 	for _, want := range []string{
 		"| s3conn creds/NAME, no lease | 0.25 | 0.09 |",
-		"Of the 1000 leases of s3conn, the floor and the AWS engine each takes 5.0 KiB of Vault's memory and 1.0 " +
-			"KiB of raft's files.",
+		"Of 1000 leases each takes 5.0 KiB of Vault's memory and 1.0 KiB of raft's files.",
 	} {
 		if !strings.Contains(text.String(), want) {
 			t.Errorf("the report lacks %q:\n%s", want, &text)
@@ -128,7 +127,7 @@ func needsProc(t *testing.T) {
 func TestReport_CapacityWithoutGrowthSaysNothingOfFiles(t *testing.T) {
 	t.Parallel()
 	var text strings.Builder
-	report{&text}.capacity(nil, footprint{1000, 500}, footprint{6000, 500}, 1000)
+	report{&text}.capacity(nil, leases{1000, footprint{1000, 500}, footprint{6000, 500}})
 	if !strings.Contains(text.String(), "each takes 5.0 KiB of Vault's memory.\n") {
 		t.Errorf("the report says:\n%s", &text)
 	}

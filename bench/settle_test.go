@@ -6,11 +6,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/hashicorp/vault/api"
 )
 
 // noisy is a measurement of targets whose rates swing by what is given for each, in a pattern.
@@ -98,6 +102,60 @@ func TestSettle_ComparesWithinRoundsWhereAFloorIsShared(t *testing.T) {
 	}
 	if loads[floorLeaseless] != loads[oursScoped] || loads[oursLeaseless] >= loads[oursScoped] {
 		t.Errorf("the loads are %v, want the floor's as many as the scope's, and the other's fewer", loads)
+	}
+}
+
+func TestRun_ClearsUpAfterEachLoad(t *testing.T) {
+	t.Parallel()
+	m, loads := noisy(nil, 30)
+	m.rounds = 2
+	var cleared []target
+	full := errors.New("the server is full")
+	m.after = func(_ context.Context, one target) error {
+		cleared = append(cleared, one)
+		if len(cleared) != loads[floorLeased]+loads[oursLeased] {
+			t.Errorf("cleared up %d times after %v", len(cleared), loads)
+		}
+		if len(cleared) == 5 {
+			return full
+		}
+		return nil
+	}
+	_, err := m.run(t.Context(), []target{floorLeased, oursLeased})
+	want := []target{floorLeased, oursLeased, oursLeased, floorLeased, floorLeased}
+	if !errors.Is(err, full) || !slices.Equal(cleared, want) {
+		t.Errorf("cleared up after %v, %v; want %v and the error", cleared, err, want)
+	}
+}
+
+func TestRevokeLeases_OfTheTargetAlone(t *testing.T) {
+	t.Parallel()
+	var asked []string
+	status := http.StatusNoContent
+	address := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			t.Error(err)
+		}
+		asked = append(asked, r.URL.Path+" "+strings.TrimSpace(string(body)))
+		w.WriteHeader(status)
+	})
+	config := api.DefaultConfig()
+	config.Address = "http://" + address
+	client, err := api.NewClient(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &server{client: client}
+	if err := s.revokeLeases(t.Context(), oursLeased); err != nil {
+		t.Fatal(err)
+	}
+	if want := []string{`/v1/sys/leases/revoke-prefix/s3conn/creds/leased {"sync":true}`}; !slices.Equal(asked, want) {
+		t.Errorf("asked %q, want %q", asked, want)
+	}
+	status = http.StatusForbidden
+	if err := s.revokeLeases(t.Context(), oursLeased); err == nil || !strings.Contains(err.Error(), oursLeased.name) {
+		t.Errorf("error %v, want whose leases they are", err)
 	}
 }
 

@@ -65,7 +65,7 @@ func startVault(ctx context.Context, program, dir, plugins, storage string) (*se
 		close(s.exited)
 	}()
 	config := api.DefaultConfig()
-	config.Address = "http://" + s.address
+	config.Address, config.Timeout = "http://"+s.address, revokeTimeout
 	if s.client, err = api.NewClient(config); err != nil {
 		return s, fmt.Errorf("making a client of Vault: %w", err)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 
@@ -37,8 +38,10 @@ func newFloor(now time.Time) *floor {
 	leased := &logical.Response{Data: credentials(expiration), Secret: &logical.Secret{
 		LeaseOptions: logical.LeaseOptions{TTL: answer.Lifetime - time.Minute, MaxTTL: answer.Lifetime - time.Minute,
 			Renewable: true},
+		// What the engine's leases hold, in its sizes: Vault decodes and stores it with every read.
 		InternalData: map[string]any{"secret_type": secretType, "connection": "orders",
-			"expiration": expiration.UTC().Format(time.RFC3339Nano)},
+			"expiration": expiration.UTC().Format(time.RFC3339Nano), "issued": now.UTC().Format(time.RFC3339Nano),
+			"process": strings.Repeat("P", 26), "uptime_at_end": strconv.FormatInt(int64(answer.Lifetime), 10)},
 	}}
 	return &floor{
 		Backend: &framework.Backend{
