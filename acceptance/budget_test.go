@@ -126,8 +126,8 @@ func (v *rawVault) readAllCold(t *testing.T, ctx context.Context) {
 	readers.Wait()
 }
 
-// startLoadAndTests reads a warm connection from four sides and tests connections from two, without a pause, and
-// returns how often both succeeded once they are stopped.
+// startLoadAndTests reads a warm connection from four sides, hundreds of times a second, and tests connections from
+// two, without a pause, and returns how often both succeeded once they are stopped.
 func (v *rawVault) startLoadAndTests(ctx context.Context) (stop func() (reads, tests int64)) {
 	ctx, cancel := context.WithCancel(ctx)
 	var reads, tests atomic.Int64
@@ -138,6 +138,7 @@ func (v *rawVault) startLoadAndTests(ctx context.Context) (stop func() (reads, t
 				if v.ask(ctx, http.MethodGet, "s3conn/creds/warm", "").status == http.StatusOK {
 					reads.Add(1)
 				}
+				waitUntil(ctx, time.Now().Add(breath))
 			}
 		})
 	}

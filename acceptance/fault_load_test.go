@@ -254,6 +254,9 @@ func eventually(ctx context.Context, within time.Duration, done func() bool) boo
 	return true
 }
 
+// breath is what a reader leaves to the other tests between two reads: the machine is shared.
+const breath = 5 * time.Millisecond
+
 // waitUntil returns at the time, or false when the test ends before.
 func waitUntil(ctx context.Context, at time.Time) bool {
 	timer := time.NewTimer(time.Until(at))

@@ -43,10 +43,7 @@ func (m *moto) caller(ctx context.Context, creds aws.Credentials) (arn string, e
 
 func startMoto(t *testing.T) *moto {
 	t.Helper()
-	python, err := exec.LookPath("python3")
-	if err == nil {
-		err = exec.Command(python, "-c", "import boto3, moto.server").Run()
-	}
+	python, err := python3With("boto3, moto.server")
 	if err != nil {
 		t.Skipf("!!! this is NOT JUDGED BY MOTO: this machine has no python3 that imports boto3 and moto.server "+
 			"(%v) !!!", err)

@@ -44,20 +44,14 @@ func sdkClients(t *testing.T) []sdkClient {
 	} else {
 		t.Logf("!!! the JavaScript SDK is NOT TESTED: this machine lacks node or npm (%v) !!!", err)
 	}
-	python, err := exec.LookPath("python3")
-	if err == nil {
-		err = exec.Command(python, "-c", "import boto3").Run()
-	}
+	python, err := python3With("boto3")
 	if err == nil {
 		clients = append(clients, sdkClient{name: "boto3",
 			command: []string{python, absolute(t, "clients/boto3/list_buckets.py")}, trust: certifi})
 	} else {
 		t.Logf("!!! boto3 is NOT TESTED: this machine has no python3 that imports it (%v) !!!", err)
 	}
-	cli, err := exec.LookPath("aws")
-	if err == nil {
-		err = exec.Command(cli, "--version").Run()
-	}
+	cli, err := awsCLI(python)
 	if err == nil {
 		clients = append(clients, sdkClient{name: "AWS CLI",
 			command: []string{cli, "s3api", "list-buckets", "--query", "Buckets[].Name", "--output", "text"},
@@ -66,6 +60,25 @@ func sdkClients(t *testing.T) []sdkClient {
 		t.Logf("!!! the AWS CLI is NOT TESTED: this machine has none that runs (%v) !!!", err)
 	}
 	return clients
+}
+
+// python3With returns the python3 that imports the modules: the program itself, and not the script of a version manager
+// that starts it, which takes longer than most of what the tests have it do.
+func python3With(modules string) (string, error) {
+	said, err := exec.Command("python3", "-c", "import sys, "+modules+"; print(sys.executable)").Output()
+	return strings.TrimSpace(string(said)), err
+}
+
+// awsCLI returns the AWS CLI that runs: that beside the python, for the same reason, or the one on the PATH.
+func awsCLI(python string) (string, error) {
+	cli, err := exec.LookPath(filepath.Join(filepath.Dir(python), "aws"))
+	if err != nil {
+		cli, err = exec.LookPath("aws")
+	}
+	if err == nil {
+		err = exec.Command(cli, "--version").Run()
+	}
+	return cli, err
 }
 
 // certifi stands for a machine whose certifi bundle holds the private CA, as Linux distributions' packages of certifi
@@ -185,8 +198,12 @@ func (c sdkClient) listAcrossChange(t *testing.T, granted func() int, env []stri
 		if time.Now().After(deadline) {
 			t.Fatal("no session change within the time")
 		}
+		waitUntil(t.Context(), time.Now().Add(betweenStarts))
 	}
 }
+
+// betweenStarts is what a client that is started anew for every call leaves to the other tests.
+const betweenStarts = 500 * time.Millisecond
 
 // vaultOnPath puts the vault program under that name on a PATH of its own.
 func vaultOnPath(t *testing.T) string {

@@ -92,7 +92,7 @@ type failedRead struct {
 	err        error
 }
 
-// warmReaders read without a pause until they are stopped.
+// warmReaders read on and on until they are stopped.
 type warmReaders struct {
 	end   context.CancelFunc
 	wg    sync.WaitGroup
@@ -111,6 +111,7 @@ func (u *upgradeStack) startReaders(paths []string) *warmReaders {
 		r.wg.Go(func() {
 			for ctx.Err() == nil {
 				r.read(client, path)
+				waitUntil(ctx, time.Now().Add(breath))
 			}
 		})
 	}

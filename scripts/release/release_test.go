@@ -7,11 +7,13 @@ import (
 	"compress/gzip"
 	"crypto/sha256"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -37,15 +39,20 @@ func TestRelease_TwoFoldersGiveTheSameBytes(t *testing.T) {
 		t.Fatal(err)
 	}
 	var outs [2]string
+	var failures [2]error
+	var builds sync.WaitGroup
 	for i, name := range []string{"one", "another-folder/with a longer name"} {
 		work := filepath.Join(t.TempDir(), name)
 		copyWorkTree(t, work)
 		outs[i] = filepath.Join(t.TempDir(), "dist")
-		args := []string{"-source", work, "-out", outs[i], "-version", version, "-targets",
-			"linux/amd64,windows/amd64,linux/amd64/fips140"}
-		if _, err := command(".", nil, program, args...); err != nil {
-			t.Fatal(err)
-		}
+		builds.Go(func() {
+			_, failures[i] = command(".", nil, program, "-source", work, "-out", outs[i], "-version", version,
+				"-targets", "linux/amd64,windows/amd64,linux/amd64/fips140")
+		})
+	}
+	builds.Wait()
+	if err := errors.Join(failures[:]...); err != nil {
+		t.Fatal(err)
 	}
 	one, another := readDir(t, outs[0]), readDir(t, outs[1])
 	if len(one) != len(another) {
