@@ -21,7 +21,7 @@ type target struct {
 
 // The mounts of the two plugins that are compared have names of one length, and a floor's path is as long as that of
 // the target that it is compared with: for every character of a path within its mount Vault looks whether there is a
-// quota for what begins so, which adds up to more than the engine's own time.
+// quota for what begins so.
 //
 // https://github.com/hashicorp/vault/blob/v1.21.1/vault/quotas/quotas.go (queryQuota)
 const (
