@@ -3,6 +3,7 @@ package acceptance
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -118,6 +119,12 @@ func TestMonitoring_PrometheusScrapesVault(t *testing.T) {
 	harness.WaitFor(t, "the throttled connection to recover", func(ctx context.Context) error {
 		_, err := m.api.Logical().ReadWithContext(ctx, "s3conn/creds/orders")
 		return err
+	})
+	harness.WaitFor(t, "a scrape that has seen its session", func(context.Context) error {
+		if series := m.query(`s3conn_first_session_end_seconds{job="s3conn"}`); len(series) == 0 {
+			return errors.New("no series")
+		}
+		return nil
 	})
 	m.checkExposition()
 	m.checkStatus()
