@@ -196,7 +196,7 @@ func measure(ctx context.Context, o options, s *server, aws *account, programs p
 	if err != nil {
 		return err
 	}
-	// Last, and by themselves: leases stay in Vault and make it slower for all that come after.
+	// Last, and by themselves: leases make Vault slower for all that come after, also once they are revoked.
 	m.after = s.revokeLeases
 	wideLeased, err := m.phase(ctx, leased, leasedTwins, results)
 	if err != nil {
